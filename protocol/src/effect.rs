@@ -1,0 +1,101 @@
+//! Effects: what a transaction changed in the registry, and nothing else.
+
+use crate::chain::{Position, Txid};
+use crate::commitment::Commitment;
+use crate::key::Key;
+use crate::label::{QualifiedName, Service};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+/// One change of the registry, with all that it sets. What it does not carry stays as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// The owner coin was spent by an update: key, owner script and owner coin are new.
+    Updated {
+        /// The name.
+        name: QualifiedName,
+        /// The new key; zeros revoke.
+        key: Key,
+        /// The new owner script.
+        owner_script: Box<[u8]>,
+        /// The output of this transaction that is the new owner coin.
+        vout: u32,
+    },
+    /// The owner coin was spent in any other way: there is none any more.
+    Dormant {
+        /// The name.
+        name: QualifiedName,
+    },
+    /// A commitment was published.
+    Reserved {
+        /// The service.
+        service: Service,
+        /// The commitment.
+        commitment: Commitment,
+    },
+    /// A claim opened a reservation for the first time.
+    Opened {
+        /// The service.
+        service: Service,
+        /// The commitment.
+        commitment: Commitment,
+        /// Where the reservation stands.
+        reservation: Position,
+    },
+    /// A name was registered, or taken over by an earlier reservation.
+    Claimed {
+        /// The name.
+        name: QualifiedName,
+        /// The key; zeros register the name revoked.
+        key: Key,
+        /// The owner script.
+        owner_script: Box<[u8]>,
+        /// The output of this transaction that is the owner coin.
+        vout: u32,
+        /// Where the earliest live reservation of the commitment stands.
+        priority: Position,
+    },
+    /// An output paid the owner script of a dormant name and is its owner coin.
+    Woken {
+        /// The name.
+        name: QualifiedName,
+        /// The output of this transaction that is the owner coin.
+        vout: u32,
+    },
+}
+
+impl Effect {
+    /// The name that changed; a reservation names none.
+    pub fn name(&self) -> Option<&QualifiedName> {
+        match self {
+            Effect::Updated { name, .. }
+            | Effect::Dormant { name }
+            | Effect::Claimed { name, .. }
+            | Effect::Woken { name, .. } => Some(name),
+            Effect::Reserved { .. } | Effect::Opened { .. } => None,
+        }
+    }
+
+    /// One word for it, the same in the database, in answers and in what a tool prints.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Effect::Updated { .. } => "updated",
+            Effect::Dormant { .. } => "dormant",
+            Effect::Reserved { .. } => "reserved",
+            Effect::Opened { .. } => "opened",
+            Effect::Claimed { .. } => "claimed",
+            Effect::Woken { .. } => "woken",
+        }
+    }
+}
+
+/// The effects of one transaction, in order; never empty in a block's list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransactionEffects {
+    /// Where the transaction stands.
+    pub position: Position,
+    /// Its id.
+    pub txid: Txid,
+    /// What it changed, in the order of the rules.
+    pub effects: Vec<Effect>,
+}

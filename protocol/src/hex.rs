@@ -1,0 +1,93 @@
+//! Lower-case hex, as records and answers write it.
+
+use core::fmt;
+
+/// Why a text is not the hex form of a fixed number of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HexError {
+    /// The text has `found` bytes where `expected` digits belong.
+    Length {
+        /// Hex digits wanted: two a byte.
+        expected: usize,
+        /// Bytes of text given.
+        found: usize,
+    },
+    /// The byte at this offset (from 0) is not one of `0`-`9`, `a`-`f`.
+    Digit {
+        /// Offset in bytes, from 0.
+        at: usize,
+    },
+}
+
+impl fmt::Display for HexError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HexError::Length { expected, found } => {
+                write!(
+                    f,
+                    "{expected} hex digits are needed, not {found} characters"
+                )
+            }
+            HexError::Digit { at } => {
+                write!(f, "character {} is not a lower-case hex digit", at + 1)
+            }
+        }
+    }
+}
+
+impl core::error::Error for HexError {}
+
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// Reads exactly `N` bytes from `2 * N` lower-case digits; upper case never parses.
+pub(crate) fn decode<const N: usize>(text: &[u8]) -> Result<[u8; N], HexError> {
+    if text.len() != 2 * N {
+        return Err(HexError::Length {
+            expected: 2 * N,
+            found: text.len(),
+        });
+    }
+    let mut bytes = [0; N];
+    for (i, (byte, pair)) in bytes.iter_mut().zip(text.chunks_exact(2)).enumerate() {
+        for (j, digit) in pair.iter().enumerate() {
+            let value = nibble(*digit).ok_or(HexError::Digit { at: 2 * i + j })?;
+            *byte = *byte << 4 | value;
+        }
+    }
+    Ok(bytes)
+}
+
+pub(crate) fn write(bytes: impl IntoIterator<Item = u8>, out: &mut dyn fmt::Write) -> fmt::Result {
+    for byte in bytes {
+        write!(out, "{byte:02x}")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_digits_and_says_which_is_wrong() {
+        assert_eq!(decode::<2>(b"09af"), Ok([0x09, 0xaf]));
+        assert_eq!(decode::<2>(b"0/af"), Err(HexError::Digit { at: 1 }));
+        assert_eq!(decode::<2>(b"09a:"), Err(HexError::Digit { at: 3 }));
+        assert_eq!(decode::<2>(b"09`f"), Err(HexError::Digit { at: 2 }));
+        assert_eq!(decode::<2>(b"09ag"), Err(HexError::Digit { at: 3 }));
+        assert_eq!(decode::<2>(b"09aF"), Err(HexError::Digit { at: 3 }));
+        assert_eq!(
+            decode::<2>(b"09af0"),
+            Err(HexError::Length {
+                expected: 4,
+                found: 5
+            })
+        );
+    }
+}

@@ -1,0 +1,111 @@
+//! What can go wrong with a database file, each with what to do about it.
+
+use std::path::PathBuf;
+
+/// The result of reading or writing the registry.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What can go wrong with a database file.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file is not there.
+    #[error("there is no database at {}: run `atname index` first, or name another with --db", .0.display())]
+    Missing(PathBuf),
+    /// The file is not SQLite's, or damaged in its first page.
+    #[error("{} is not an SQLite database: name another file with --db", .0.display())]
+    NotADatabase(PathBuf),
+    /// A database of another program.
+    #[error("{} is the database of another program: name another file with --db", .0.display())]
+    Foreign(PathBuf),
+    /// The schema is newer than this program.
+    #[error(
+        "{} was written by a newer atname (schema {found}, this program knows {known}): \
+         use that version of atname, or index into another file with --db", path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The schema version of this program.
+        known: i64,
+    },
+    /// The schema is older than this program, and only the writer migrates.
+    #[error(
+        "{} was written by an older atname (schema {found}, this program reads {known}): \
+         run `atname index` once to bring it up to date", path.display()
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The schema version of this program.
+        known: i64,
+    },
+    /// The registry of another network, or of other rules.
+    #[error(
+        "{} holds the registry of another chain (its genesis is {genesis}): \
+         check --chain, or name another file with --db", path.display()
+    )]
+    OtherChain {
+        /// The file.
+        path: PathBuf,
+        /// The genesis hash it is for.
+        genesis: String,
+    },
+    /// Another process writes to the file.
+    #[error(
+        "another process is writing to {}: stop the other `atname index` or `atname run`, \
+         or use another file with --db", .0.display()
+    )]
+    Locked(PathBuf),
+    /// A block was offered that does not stand on the tip.
+    #[error("block {offered} does not follow the tip of the database, {tip}")]
+    NotOnTip {
+        /// The block's hash.
+        offered: String,
+        /// The tip's height and hash.
+        tip: String,
+    },
+    /// The file contradicts itself.
+    #[error(
+        "{} is damaged ({what}): restore a copy, or move it away and index again", path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// An earlier error left a block half applied in memory; nothing of it was committed.
+    #[error("the database must be opened again after an error; nothing was lost")]
+    Poisoned,
+    /// The file system refused.
+    #[error("{} cannot be opened: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        source: std::io::Error,
+    },
+    /// SQLite refused.
+    #[error("the database failed: {0}; what was committed is safe")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+impl Error {
+    /// Gives an error of SQLite the name of its file and the sentence it deserves.
+    pub(crate) fn on(path: &std::path::Path, error: rusqlite::Error) -> Error {
+        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, NotADatabase};
+        match error.sqlite_error_code() {
+            Some(NotADatabase) => Error::NotADatabase(path.into()),
+            Some(DatabaseCorrupt) => Error::Damaged {
+                path: path.into(),
+                what: error.to_string(),
+            },
+            Some(DatabaseBusy) => Error::Locked(path.into()),
+            _ => Error::Sqlite(error),
+        }
+    }
+}

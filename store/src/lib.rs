@@ -1,0 +1,18 @@
+//! The registry on disk: SQLite with one [`Writer`], and [`Reader`]s that open the file read-only
+//! and never see half a block. `schema.sql` documents the tables.
+//!
+//! The database is a log of effects with an index of the present on top. A commit is a whole number
+//! of blocks; taking a block back deletes its effects from the end of the log.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
+
+mod error;
+mod image;
+mod open;
+mod reader;
+mod rows;
+mod writer;
+
+pub use error::{Error, Result};
+pub use reader::{Counts, Entry, Reader, Snapshot, Tip, Version, VersionKind};
+pub use writer::{Block, BlockHeader, Writer};

@@ -1,0 +1,187 @@
+//! Opening a file: is it ours, is it of this version, is it of this chain. A file that is refused
+//! is left as it was.
+
+use crate::error::{Error, Result};
+use atname_protocol::digest::PROTOCOL_VERSION;
+use atname_protocol::{BlockHash, Network, Params};
+use rusqlite::{Connection, OpenFlags};
+use rusqlite_migration::{M, Migrations};
+use std::path::Path;
+use std::time::Duration;
+
+const APPLICATION_ID: i64 = 1_635_020_397;
+const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("../../migrations/0001-registry.sql"))];
+
+/// The schema that this program reads and writes.
+pub(crate) const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// How long a reader or the writer waits for a lock before it gives up. Readers wait for none in
+/// ordinary use: this is for recovery after a crash, which one process does for all.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Opens the file for the one writer, makes it where there is none, and migrates it.
+pub(crate) fn writer(path: &Path, params: &Params) -> Result<Connection> {
+    let mut db = connection(path, OpenFlags::default())?;
+    let fresh = match schema_version(&db, path)? {
+        None => true,
+        Some(found) if found > SCHEMA_VERSION => {
+            return Err(newer(path, found));
+        }
+        Some(_) => {
+            check_params(&db, path, params)?;
+            false
+        }
+    };
+    let failed = |error| Error::on(path, error);
+    db.pragma_update(None, "journal_mode", "wal")
+        .map_err(failed)?;
+    db.pragma_update(None, "synchronous", "normal")
+        .map_err(failed)?;
+    Migrations::from_slice(MIGRATIONS)
+        .to_latest(&mut db)
+        .map_err(|error| match error {
+            rusqlite_migration::Error::RusqliteError { err, .. } => failed(err),
+            other => Error::Damaged {
+                path: path.into(),
+                what: other.to_string(),
+            },
+        })?;
+    if fresh {
+        db.execute(
+            "INSERT OR IGNORE INTO chain (id, protocol_version, genesis, window, first_height)
+             VALUES (1, ?1, ?2, ?3, ?4)",
+            (
+                PROTOCOL_VERSION,
+                params.genesis.as_bytes(),
+                params.window,
+                params.first_height,
+            ),
+        )
+        .map_err(failed)?;
+    }
+    // A first start that was interrupted between the two leaves a file without its row.
+    check_params(&db, path, params)?;
+    Ok(db)
+}
+
+/// Opens the file to read, and says which registry it holds.
+pub(crate) fn reader(path: &Path) -> Result<(Connection, Params)> {
+    if !path.exists() {
+        return Err(Error::Missing(path.into()));
+    }
+    let db = connection(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    match schema_version(&db, path)? {
+        None => Err(Error::Missing(path.into())),
+        Some(found) if found > SCHEMA_VERSION => Err(newer(path, found)),
+        Some(found) if found < SCHEMA_VERSION => Err(Error::Older {
+            path: path.into(),
+            found,
+            known: SCHEMA_VERSION,
+        }),
+        Some(_) => {
+            let params = stored_params(&db, path)?.ok_or_else(|| Error::Missing(path.into()))?;
+            Ok((db, params))
+        }
+    }
+}
+
+fn connection(path: &Path, access: OpenFlags) -> Result<Connection> {
+    // No SQLITE_OPEN_URI: a path with a question mark in it is a path.
+    let flags = (access | OpenFlags::SQLITE_OPEN_NO_MUTEX) - OpenFlags::SQLITE_OPEN_URI;
+    let db = Connection::open_with_flags(path, flags).map_err(|error| {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::CannotOpen) => Error::Io {
+                path: path.into(),
+                source: std::fs::File::open(path)
+                    .err()
+                    .unwrap_or_else(|| std::io::ErrorKind::PermissionDenied.into()),
+            },
+            _ => Error::on(path, error),
+        }
+    })?;
+    let set = || {
+        db.busy_timeout(BUSY_TIMEOUT)?;
+        db.set_prepared_statement_cache_capacity(64);
+        Ok(())
+    };
+    set().map_err(|error| Error::on(path, error))?;
+    Ok(db)
+}
+
+/// The version of the schema, `None` where the file is empty.
+fn schema_version(db: &Connection, path: &Path) -> Result<Option<i64>> {
+    let number = |sql: &str| {
+        db.query_row(sql, [], |row| row.get::<_, i64>(0))
+            .map_err(|error| Error::on(path, error))
+    };
+    if number("SELECT count(*) FROM sqlite_schema")? == 0 {
+        return Ok(None);
+    }
+    if number("PRAGMA application_id")? != APPLICATION_ID {
+        return Err(Error::Foreign(path.into()));
+    }
+    number("PRAGMA user_version").map(Some)
+}
+
+fn newer(path: &Path, found: i64) -> Error {
+    Error::Newer {
+        path: path.into(),
+        found,
+        known: SCHEMA_VERSION,
+    }
+}
+
+fn check_params(db: &Connection, path: &Path, wanted: &Params) -> Result<()> {
+    match stored_params(db, path)? {
+        Some(found) if found.genesis == wanted.genesis => {
+            if (found.window, found.first_height) == (wanted.window, wanted.first_height) {
+                return Ok(());
+            }
+            Err(Error::Damaged {
+                path: path.into(),
+                what: format!(
+                    "its window is {} and its first height {}, where this network has {} and {}",
+                    found.window, found.first_height, wanted.window, wanted.first_height
+                ),
+            })
+        }
+        Some(found) => Err(Error::OtherChain {
+            path: path.into(),
+            genesis: found.genesis.to_string(),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn stored_params(db: &Connection, path: &Path) -> Result<Option<Params>> {
+    use rusqlite::OptionalExtension as _;
+    let row = db
+        .query_row(
+            "SELECT protocol_version, genesis, window, first_height FROM chain",
+            [],
+            |row| Ok((row.get::<_, u32>(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )
+        .optional()
+        .map_err(|error| Error::on(path, error))?;
+    let Some((version, genesis, window, first_height)) = row else {
+        return Ok(None);
+    };
+    if version != PROTOCOL_VERSION {
+        return Err(Error::Damaged {
+            path: path.into(),
+            what: format!("it follows version {version} of the rules"),
+        });
+    }
+    let genesis = BlockHash::from_bytes(genesis);
+    // The usual depth is no part of the registry: it is what tools of that network use.
+    let usual_depth = Network::ALL
+        .into_iter()
+        .find(|network| network.params().genesis == genesis)
+        .map_or(1, |network| network.params().usual_depth);
+    Ok(Some(Params {
+        genesis,
+        window,
+        first_height,
+        usual_depth,
+    }))
+}

@@ -1,0 +1,468 @@
+//! Readers: they open the file read-only, wait for nobody, and see the registry at one tip.
+
+use crate::error::{Error, Result};
+use crate::open;
+use crate::rows::{Column, EffectNumber, last_effect, outpoint, position, qualified};
+use atname_protocol::rules::{self, Finality};
+use atname_protocol::{
+    BlockHash, Digest, Height, Key, OutPoint, Params, Position, QualifiedName, Service, Txid,
+};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+/// A connection that only reads. It is cheap to keep, and each thread wants its own.
+pub struct Reader {
+    db: Connection,
+    path: PathBuf,
+    params: Params,
+}
+
+/// The registry at one tip, however many blocks are connected meanwhile. Hold it briefly: the
+/// database's log cannot be cut while somebody reads from its start.
+pub struct Snapshot<'r> {
+    db: Transaction<'r>,
+    reader: &'r Reader,
+    tip: Option<Tip>,
+    node_height: Option<Height>,
+    /// By service and judged height: the earliest reservation that can still be opened.
+    unopened: RefCell<HashMap<(i64, Height), Option<Position>>>,
+}
+
+/// The last block of the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tip {
+    /// Its height.
+    pub height: Height,
+    /// Its hash.
+    pub hash: BlockHash,
+    /// The digest of the registry there.
+    pub digest: Digest,
+}
+
+/// A name that somebody holds, as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Service and name.
+    pub name: QualifiedName,
+    /// What it stands for; zeros when revoked.
+    pub key: Key,
+    /// The script_pubkey that owns it.
+    pub owner_script: Vec<u8>,
+    /// The owner coin; `None` while the name is dormant.
+    pub owner: Option<OutPoint>,
+    /// Where the reservation stands that won the name.
+    pub priority: Position,
+    /// Where the claim stands that set the priority.
+    pub claim: Position,
+    /// The transaction of that claim.
+    pub claim_txid: Txid,
+    service_id: i64,
+}
+
+/// What an effect did to a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VersionKind {
+    /// Key and owner were set by who holds the owner coin.
+    Updated,
+    /// The owner coin was spent otherwise.
+    Dormant,
+    /// The name was registered or taken over.
+    Claimed,
+    /// A payment to the owner script is its owner coin.
+    Woken,
+}
+
+/// One step in a name's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// What happened.
+    pub kind: VersionKind,
+    /// The transaction's position.
+    pub position: Position,
+    /// The transaction.
+    pub txid: Txid,
+    /// The output that is the owner coin from then on, where there is one.
+    pub vout: Option<u32>,
+    /// The key, where it was set.
+    pub key: Option<Key>,
+    /// The owner script, where it was set.
+    pub owner_script: Option<Vec<u8>>,
+    /// The priority, where it was set.
+    pub priority: Option<Position>,
+}
+
+/// How much there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Names that somebody holds.
+    pub names: u64,
+    /// Services that somebody has reserved in.
+    pub services: u64,
+    /// Reservations ever made.
+    pub reservations: u64,
+    /// Effects ever had.
+    pub effects: u64,
+}
+
+impl Reader {
+    /// Opens a registry that an indexer writes or has written.
+    ///
+    /// # Errors
+    /// Where there is none, or it is not of this program's version.
+    pub fn open(path: &Path) -> Result<Reader> {
+        let (db, params) = open::reader(path)?;
+        Ok(Reader {
+            db,
+            path: path.into(),
+            params,
+        })
+    }
+
+    /// The parameters of its network.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// The registry as it is committed now.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot<'_>> {
+        let read = || {
+            let db = self.db.unchecked_transaction()?;
+            let tip = db
+                .prepare_cached(
+                    "SELECT height, hash, digest FROM blocks ORDER BY height DESC LIMIT 1",
+                )?
+                .query_row([], |row| {
+                    let (Column(hash), Column(digest)) = (row.get(1)?, row.get(2)?);
+                    Ok(Tip {
+                        height: row.get(0)?,
+                        hash,
+                        digest,
+                    })
+                })
+                .optional()?;
+            let node = db
+                .prepare_cached("SELECT node_height, node_hash FROM chain")?
+                .query_row([], |row| {
+                    let hash = row.get::<_, Option<Column<BlockHash>>>(1)?;
+                    Ok(row
+                        .get::<_, Option<Height>>(0)?
+                        .zip(hash.map(|Column(hash)| hash)))
+                })?;
+            // Below the first height the registry is empty, and its tip is the node's.
+            let tip = tip.or_else(|| {
+                node.filter(|(height, _)| *height < self.params.first_height)
+                    .map(|(height, hash)| Tip {
+                        height,
+                        hash,
+                        digest: Digest::initial(&self.params),
+                    })
+            });
+            Ok(Snapshot {
+                db,
+                reader: self,
+                tip,
+                node_height: node.map(|(height, _)| height),
+                unopened: RefCell::default(),
+            })
+        };
+        read().map_err(|error| Error::on(&self.path, error))
+    }
+}
+
+const REGISTRY: &str = "SELECT service, name, key, owner_script, owner_txid, owner_vout,
+    priority_height, priority_index, claim_height, claim_index, claim_txid, service_id
+    FROM registry";
+
+impl Snapshot<'_> {
+    /// The tip; `None` where nothing was indexed yet.
+    pub fn tip(&self) -> Option<Tip> {
+        self.tip
+    }
+
+    /// The height the node had, or was on its way to, when the indexer last wrote.
+    pub fn node_height(&self) -> Option<Height> {
+        self.node_height
+    }
+
+    /// The parameters of its network.
+    pub fn params(&self) -> &Params {
+        &self.reader.params
+    }
+
+    /// One name; `None` where nobody holds it.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn get(&self, name: &QualifiedName) -> Result<Option<Entry>> {
+        let read = || {
+            self.db
+                .prepare_cached(&format!(
+                    "{REGISTRY} WHERE service_id =
+                     (SELECT service_id FROM services WHERE service = ?1) AND name = ?2"
+                ))?
+                .query_row((name.service().as_str(), name.name().as_str()), entry)
+                .optional()
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    /// Every name, by service, then name, as bytes.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, and what `each` returns.
+    pub fn for_each<E: From<Error>>(
+        &self,
+        mut each: impl FnMut(Entry) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let failed = |error| E::from(self.failed(error));
+        let mut services = self
+            .db
+            .prepare_cached("SELECT service_id FROM services ORDER BY service")
+            .map_err(failed)?;
+        let mut names = self
+            .db
+            .prepare_cached(&format!("{REGISTRY} WHERE service_id = ?1 ORDER BY name"))
+            .map_err(failed)?;
+        let ids = services
+            .query_map([], |row| row.get::<_, i64>(0))
+            .map_err(failed)?;
+        for id in ids {
+            let entries = names
+                .query_map([id.map_err(failed)?], entry)
+                .map_err(failed)?;
+            for entry in entries {
+                each(entry.map_err(failed)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a name is final on the chain without its last `depth - 1` blocks.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn finality(&self, entry: &Entry, depth: NonZeroU32) -> Result<Finality> {
+        let judged = self
+            .tip
+            .and_then(|tip| rules::judged_height(self.params(), tip.height, depth));
+        let unopened = match judged {
+            None => None,
+            Some(judged) => self.earliest_unopened(entry.service_id, judged)?,
+        };
+        Ok(rules::finality(
+            judged,
+            entry.claim.height,
+            entry.priority,
+            unopened,
+        ))
+    }
+
+    fn earliest_unopened(&self, service_id: i64, judged: Height) -> Result<Option<Position>> {
+        let key = (service_id, judged);
+        if let Some(found) = self.unopened.borrow().get(&key) {
+            return Ok(*found);
+        }
+        let found = self.find_earliest_unopened(service_id, judged)?;
+        self.unopened.borrow_mut().insert(key, found);
+        Ok(found)
+    }
+
+    /// The earliest reservation that can still be opened behind `judged`: either it is unopened
+    /// today, or it was opened only later. What was opened later was opened within the window, so
+    /// both looks are short whatever the depth.
+    fn find_earliest_unopened(&self, service_id: i64, judged: Height) -> Result<Option<Position>> {
+        let heights = rules::openable(self.params(), judged);
+        let before = match heights.start.checked_sub(1) {
+            Some(below) => last_effect(&self.db, below)?,
+            None => 0,
+        };
+        let until = last_effect(&self.db, judged)?;
+        let window_end = judged.saturating_add(self.params().window);
+        let opened_until = match self.tip {
+            Some(tip) => last_effect(&self.db, window_end.min(tip.height))?,
+            None => until,
+        };
+        let read = || {
+            let unopened: Option<EffectNumber> = self
+                .db
+                .prepare_cached(
+                    "SELECT min(effect) FROM reservations INDEXED BY unopened
+                     WHERE service_id = ?1 AND opened IS NULL AND effect > ?2 AND effect <= ?3",
+                )?
+                .query_row((service_id, before, until), |row| row.get(0))?;
+            let opened_later: Option<EffectNumber> = self
+                .db
+                .prepare_cached(
+                    "SELECT min(o.reservation)
+                     FROM openings AS o CROSS JOIN reservations AS r ON r.effect = o.reservation
+                     WHERE o.effect > ?3 AND o.effect <= ?4
+                     AND o.reservation > ?2 AND o.reservation <= ?3 AND r.service_id = ?1",
+                )?
+                .query_row((service_id, before, until, opened_until), |row| row.get(0))?;
+            let Some(earliest) = unopened.into_iter().chain(opened_later).min() else {
+                return Ok(None);
+            };
+            self.db
+                .prepare_cached("SELECT height, tx_index FROM reservations WHERE effect = ?1")?
+                .query_row([earliest], |row| position(row, 0))
+                .map(Some)
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    /// What happened to a name, oldest first; empty where nobody ever held it.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn history(&self, name: &QualifiedName) -> Result<Vec<Version>> {
+        let read = || {
+            self.db
+                .prepare_cached(
+                    "WITH RECURSIVE history (effect) AS (
+                         SELECT n.effect FROM names AS n JOIN services AS s USING (service_id)
+                         WHERE s.service = ?1 AND n.name = ?2
+                         UNION ALL
+                         SELECT v.previous FROM history JOIN versions AS v USING (effect)
+                         WHERE v.previous IS NOT NULL
+                     )
+                     SELECT v.kind, v.height, v.tx_index, v.txid, v.vout, v.key, v.owner_script,
+                         r.height, r.tx_index
+                     FROM history JOIN versions AS v USING (effect)
+                     LEFT JOIN reservations AS r ON r.effect = v.reservation
+                     ORDER BY v.effect",
+                )?
+                .query_map((name.service().as_str(), name.name().as_str()), version)?
+                .collect::<rusqlite::Result<_>>()
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    /// The digest at a height of the chain; `None` where the registry has no block there.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn digest(&self, height: Height) -> Result<Option<(BlockHash, Digest)>> {
+        let read = || {
+            self.db
+                .prepare_cached("SELECT hash, digest FROM blocks WHERE height = ?1")?
+                .query_row([height], |row| {
+                    let (Column(hash), Column(digest)) = (row.get(0)?, row.get(1)?);
+                    Ok((hash, digest))
+                })
+                .optional()
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    /// How much there is. It reads whole tables: not for every request.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn counts(&self) -> Result<Counts> {
+        self.db
+            .query_row(
+                "SELECT (SELECT count(*) FROM names), (SELECT count(*) FROM services),
+                     (SELECT count(*) FROM reservations),
+                     (SELECT coalesce(max(last_effect), 0) FROM blocks)",
+                [],
+                |row| {
+                    Ok(Counts {
+                        names: row.get(0)?,
+                        services: row.get(1)?,
+                        reservations: row.get(2)?,
+                        effects: row.get(3)?,
+                    })
+                },
+            )
+            .map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: rusqlite::Error) -> Error {
+        Error::on(&self.reader.path, error)
+    }
+}
+
+impl Entry {
+    /// The service it is of.
+    pub fn service(&self) -> &Service {
+        self.name.service()
+    }
+}
+
+impl VersionKind {
+    /// The number of the effect, in the database and in the digest.
+    pub(crate) fn number(self) -> i64 {
+        match self {
+            VersionKind::Updated => 1,
+            VersionKind::Dormant => 2,
+            VersionKind::Claimed => 5,
+            VersionKind::Woken => 6,
+        }
+    }
+
+    /// One word for it, the same everywhere.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            VersionKind::Updated => "updated",
+            VersionKind::Dormant => "dormant",
+            VersionKind::Claimed => "claimed",
+            VersionKind::Woken => "woken",
+        }
+    }
+
+    fn from_number(number: i64) -> Option<VersionKind> {
+        [
+            VersionKind::Updated,
+            VersionKind::Dormant,
+            VersionKind::Claimed,
+            VersionKind::Woken,
+        ]
+        .into_iter()
+        .find(|kind| kind.number() == number)
+    }
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let (Column(key), Column(claim_txid)) = (row.get(2)?, row.get(10)?);
+    let owner = match row.get_ref(4)? {
+        rusqlite::types::ValueRef::Null => None,
+        _ => outpoint(row, 4)?,
+    };
+    Ok(Entry {
+        name: qualified(row, 0)?,
+        key,
+        owner_script: row.get(3)?,
+        owner,
+        priority: position(row, 6)?,
+        claim: position(row, 8)?,
+        claim_txid,
+        service_id: row.get(11)?,
+    })
+}
+
+fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
+    let number = row.get(0)?;
+    let kind = VersionKind::from_number(number)
+        .ok_or(rusqlite::Error::IntegralValueOutOfRange(0, number))?;
+    let Column(txid) = row.get(3)?;
+    let key = row.get::<_, Option<Column<Key>>>(5)?;
+    let priority = match row.get::<_, Option<Height>>(7)? {
+        Some(_) => Some(position(row, 7)?),
+        None => None,
+    };
+    Ok(Version {
+        kind,
+        position: position(row, 1)?,
+        txid,
+        vout: row.get(4)?,
+        key: key.map(|Column(key)| key),
+        owner_script: row.get(6)?,
+        priority,
+    })
+}

@@ -1,0 +1,337 @@
+//! The one writer: connects blocks to the tip, takes them back, and commits.
+
+mod apply;
+mod lookups;
+mod undo;
+
+use crate::error::{Error, Result};
+use crate::image::{Presence, Reservations};
+use crate::open;
+use crate::reader::Tip;
+use crate::rows::{Column, EffectNumber};
+use atname_protocol::effect::TransactionEffects;
+use atname_protocol::{BlockHash, Digest, Height, Params, Position, Transaction, Txid, state};
+use rusqlite::{Connection, OptionalExtension as _};
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// The one process that writes a registry.
+///
+/// Nothing that it does is seen by readers before [`Writer::commit`]; what is not committed when it
+/// is dropped never happened.
+pub struct Writer {
+    db: Connection,
+    path: PathBuf,
+    params: Params,
+    tip: Option<Tip>,
+    last_effect: EffectNumber,
+    presence: Presence,
+    /// `None` once a block was taken back: they are read again before the next is connected.
+    reservations: Option<Reservations>,
+    in_transaction: bool,
+    poisoned: bool,
+    _lock: File,
+}
+
+/// What the writer needs to know of a block before its transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockHeader {
+    /// Its height.
+    pub height: Height,
+    /// Its hash.
+    pub hash: BlockHash,
+    /// The hash of the block before it.
+    pub parent: BlockHash,
+}
+
+/// A block on its way into the registry; it is connected by [`Block::connect`] or not at all.
+pub struct Block<'w> {
+    writer: &'w mut Writer,
+    header: BlockHeader,
+    effects: Vec<TransactionEffects>,
+}
+
+impl Writer {
+    /// Opens the registry at `path`, makes it where there is none and migrates it where it is of an
+    /// older version. Holds `path` + `.lock` until it is dropped.
+    ///
+    /// # Errors
+    /// Where the file is not a registry of the chain of `params`, is newer, is damaged, or belongs
+    /// to another writer. A file that is refused is left as it was.
+    pub fn open(path: &Path, params: &Params) -> Result<Writer> {
+        let lock = lock(path)?;
+        let db = open::writer(path, params)?;
+        let mut writer = Writer {
+            presence: Presence::load(&db).map_err(|error| at(path, error))?,
+            db,
+            path: path.into(),
+            params: *params,
+            tip: None,
+            last_effect: 0,
+            reservations: None,
+            in_transaction: false,
+            poisoned: false,
+            _lock: lock,
+        };
+        writer.read_tip()?;
+        Ok(writer)
+    }
+
+    /// The parameters it follows.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// The last block connected, committed or not; `None` below the first height.
+    pub fn tip(&self) -> Option<Tip> {
+        self.tip
+    }
+
+    /// The hash of the block connected at a height.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub fn block_hash(&self, height: Height) -> Result<Option<BlockHash>> {
+        self.db
+            .prepare_cached("SELECT hash FROM blocks WHERE height = ?1")?
+            .query_row([height], |row| row.get(0))
+            .optional()
+            .map(|hash| hash.map(|Column(hash)| hash))
+            .map_err(|error| Error::on(&self.path, error))
+    }
+
+    /// Begins a block on top of the tip, or at the first height.
+    ///
+    /// # Errors
+    /// [`Error::NotOnTip`] where it does not stand there.
+    pub fn block(&mut self, header: BlockHeader) -> Result<Block<'_>> {
+        self.begin()?;
+        let fits = match &self.tip {
+            Some(tip) => tip.hash == header.parent && tip.height + 1 == header.height,
+            None => header.height == self.params.first_height,
+        };
+        if !fits {
+            return Err(Error::NotOnTip {
+                offered: format!("{} at height {}", header.hash, header.height),
+                tip: self.tip.map_or_else(
+                    || format!("none, before height {}", self.params.first_height),
+                    |tip| format!("{} at height {}", tip.hash, tip.height),
+                ),
+            });
+        }
+        if self.reservations.is_none() {
+            let tip = header.height.saturating_sub(1);
+            self.reservations = Some(Reservations::load(&self.db, &self.params, tip)?);
+        }
+        Ok(Block {
+            writer: self,
+            header,
+            effects: Vec::new(),
+        })
+    }
+
+    /// Takes the tip back: every effect of the block is undone.
+    ///
+    /// # Errors
+    /// Where the database cannot be written.
+    pub fn disconnect_tip(&mut self) -> Result<()> {
+        self.begin()?;
+        self.guarded(undo::tip)
+    }
+
+    /// Notes how far the node is: its height, or the height it is on its way to, and the hash of its
+    /// tip. It is written with the next commit.
+    ///
+    /// # Errors
+    /// Where the database cannot be written.
+    pub fn note_node(&mut self, height: Height, hash: &BlockHash) -> Result<()> {
+        self.begin()?;
+        self.guarded(|writer| {
+            writer
+                .db
+                .prepare_cached(
+                    "UPDATE chain SET node_height = ?1, node_hash = ?2
+                     WHERE (node_height, node_hash) IS NOT (?1, ?2)",
+                )?
+                .execute((height, hash.as_bytes()))?;
+            Ok(())
+        })
+    }
+
+    /// Shows readers everything since the last commit, at once.
+    ///
+    /// # Errors
+    /// Where the database cannot be written, a full disk for one: nothing of it is shown then.
+    pub fn commit(&mut self) -> Result<()> {
+        if self.poisoned {
+            return Err(Error::Poisoned);
+        }
+        if !self.in_transaction {
+            return Ok(());
+        }
+        self.guarded(|writer| {
+            writer.db.execute_batch("COMMIT")?;
+            writer.in_transaction = false;
+            Ok(())
+        })
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        if self.poisoned {
+            return Err(Error::Poisoned);
+        }
+        if !self.in_transaction {
+            self.db
+                .execute_batch("BEGIN IMMEDIATE")
+                .map_err(|error| Error::on(&self.path, error))?;
+            self.in_transaction = true;
+        }
+        Ok(())
+    }
+
+    /// Runs what changes both database and image. Where it fails they may differ, so nothing more is
+    /// taken; SQLite rolls back when the writer is dropped.
+    fn guarded<T>(&mut self, change: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T> {
+        if self.poisoned {
+            return Err(Error::Poisoned);
+        }
+        change(self).map_err(|error| {
+            self.poisoned = true;
+            at(&self.path, error)
+        })
+    }
+
+    fn read_tip(&mut self) -> Result<()> {
+        let found = self
+            .db
+            .prepare_cached(
+                "SELECT height, hash, digest, last_effect FROM blocks ORDER BY height DESC LIMIT 1",
+            )?
+            .query_row([], |row| {
+                let (Column(hash), Column(digest)) = (row.get(1)?, row.get(2)?);
+                let tip = Tip {
+                    height: row.get(0)?,
+                    hash,
+                    digest,
+                };
+                Ok((tip, row.get(3)?))
+            })
+            .optional()
+            .map_err(|error| Error::on(&self.path, error))?;
+        (self.tip, self.last_effect) = match found {
+            Some((tip, last_effect)) => (Some(tip), last_effect),
+            None => (None, 0),
+        };
+        Ok(())
+    }
+
+    fn damaged(&self, what: &str) -> Error {
+        Error::Damaged {
+            path: self.path.clone(),
+            what: what.into(),
+        }
+    }
+}
+
+impl Block<'_> {
+    /// Runs the rules over the next transaction and applies what they say. `txid` is asked for only
+    /// where there is an effect.
+    ///
+    /// # Errors
+    /// Where the database cannot be written; the block is lost then, and the writer with it.
+    pub fn transaction(
+        &mut self,
+        index: u32,
+        transaction: &Transaction<'_>,
+        txid: impl FnOnce() -> Txid,
+    ) -> Result<()> {
+        let position = Position {
+            height: self.header.height,
+            index,
+        };
+        let effects = self.writer.guarded(|writer| {
+            let params = writer.params;
+            state::connect(&params, position, transaction, txid, writer)
+        })?;
+        self.effects.extend(effects);
+        Ok(())
+    }
+
+    /// Ends the block: it is the tip from now on. Returns its effects.
+    ///
+    /// # Errors
+    /// Where the database cannot be written.
+    pub fn connect(mut self) -> Result<Vec<TransactionEffects>> {
+        let effects = std::mem::take(&mut self.effects);
+        let header = self.header;
+        self.writer.guarded(|writer| {
+            let before = match &writer.tip {
+                Some(tip) => tip.digest,
+                None => Digest::initial(&writer.params),
+            };
+            let tip = Tip {
+                height: header.height,
+                hash: header.hash,
+                digest: before.next(&header.hash, &effects),
+            };
+            writer
+                .db
+                .prepare_cached(
+                    "INSERT INTO blocks (height, hash, digest, last_effect)
+                     VALUES (?1, ?2, ?3, ?4)",
+                )?
+                .execute((
+                    tip.height,
+                    tip.hash.as_bytes(),
+                    tip.digest.as_bytes(),
+                    writer.last_effect,
+                ))?;
+            if let Some(reservations) = &mut writer.reservations {
+                reservations.expire(&writer.params, tip.height);
+            }
+            writer.tip = Some(tip);
+            Ok(())
+        })?;
+        Ok(effects)
+    }
+}
+
+impl Drop for Block<'_> {
+    fn drop(&mut self) {
+        // A block that is given up half way has already changed the image.
+        if self.writer.tip.map(|tip| tip.hash) != Some(self.header.hash) {
+            self.writer.poisoned = true;
+        }
+    }
+}
+
+/// Takes the lock that keeps a second writer out, and makes the folder where there is none.
+fn lock(path: &Path) -> Result<File> {
+    let failed = |source| Error::Io {
+        path: path.into(),
+        source,
+    };
+    if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&name)
+        .map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Error::Locked(path.into())),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+fn at(path: &Path, error: Error) -> Error {
+    match error {
+        Error::Sqlite(error) => Error::on(path, error),
+        other => other,
+    }
+}

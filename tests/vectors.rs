@@ -1,1 +1,282 @@
-//! vectors
+//! The vectors of `docs/vectors`, held against the rules. A vector that fails is named, with the ids
+//! of the rules in `docs/protocol.md` that it covers.
+
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a vector that cannot be read has failed, and the backtrace says which"
+)]
+
+use atname_protocol::effect::TransactionEffects;
+use atname_protocol::record::Record;
+use atname_protocol::rules::Finality;
+use atname_protocol::{
+    BlockHash, Commitment, Digest, Key, NameError, Network, Params, QualifiedName, Service,
+    Transaction, Txid,
+};
+use atname_tests::chain::{Block, Replay, hex, unhex};
+use atname_tests::vectors::{
+    ChainBlock, ChainVector, Change, Head, Judgement, Vector, chain_files, folder, parse, position,
+    read,
+};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::fs;
+use std::num::NonZeroU32;
+
+#[derive(Deserialize)]
+struct LabelVector {
+    service: String,
+    name: Option<String>,
+    error: Option<Wrong>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+struct Wrong {
+    kind: String,
+    at: usize,
+}
+
+#[test]
+fn labels() {
+    for Vector { head, body } in read::<LabelVector>("labels.json") {
+        let text = body.name.as_ref().unwrap_or(&body.service);
+        let found = match &body.name {
+            Some(name) => QualifiedName::in_service(parse(&body.service), name)
+                .map(|qualified| qualified.name().to_string()),
+            None => body.service.parse().map(|s: Service| s.to_string()),
+        };
+        let wrong = found.as_ref().err().map(|error| Wrong {
+            kind: match error {
+                NameError::Empty => "empty",
+                NameError::TooLong { .. } => "too-long",
+                NameError::Character { .. } => "character",
+                NameError::Hyphen { .. } => "hyphen",
+                NameError::Form => "form",
+            }
+            .into(),
+            at: error.at(),
+        });
+        head.same("error", wrong, body.error);
+        if let Ok(shown) = found {
+            head.same("text", &shown, text);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct RecordVector {
+    script: String,
+    record: Option<RecordBody>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum RecordBody {
+    Reserve {
+        service: String,
+        commitment: String,
+    },
+    Name {
+        service: String,
+        name: String,
+        key: String,
+    },
+}
+
+#[test]
+fn records() {
+    for Vector { head, body } in read::<RecordVector>("records.json") {
+        let script = unhex(&body.script).unwrap();
+        let expected = body.record.map(|record| match record {
+            RecordBody::Reserve {
+                service,
+                commitment,
+            } => Record::Reserve {
+                service: parse(&service),
+                commitment: parse(&commitment),
+            },
+            RecordBody::Name { service, name, key } => Record::Claim {
+                name: QualifiedName::in_service(parse(&service), &name).unwrap(),
+                key: parse(&key),
+            },
+        });
+        head.same("record", Record::from_script(&script), expected);
+        let outputs: [&[u8]; 3] = [&[], b"\x6a", &script];
+        let transaction = Transaction {
+            inputs: &[],
+            outputs: &outputs,
+        };
+        head.same("record of a transaction", transaction.record(), expected);
+        if let Some(record) = expected {
+            head.same("script", hex(&record.to_script()), body.script);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct CommitmentVector {
+    service: String,
+    name: String,
+    key: String,
+    owner_script: String,
+    record: String,
+    commitment: String,
+}
+
+#[test]
+fn commitments() {
+    for Vector { head, body } in read::<CommitmentVector>("commitments.json") {
+        let name = QualifiedName::in_service(parse(&body.service), &body.name).unwrap();
+        let key: Key = parse(&body.key);
+        let found = Commitment::new(name, key, &unhex(&body.owner_script).unwrap());
+        head.same("hash", found.to_string(), body.commitment);
+        head.same(
+            "record",
+            Record::Claim { name, key }.to_string(),
+            body.record,
+        );
+    }
+}
+
+#[derive(Deserialize)]
+struct ParamsVector {
+    network: String,
+    genesis: String,
+    window: u32,
+    first_height: u32,
+    usual_depth: u32,
+}
+
+#[test]
+fn params() {
+    let mut seen = BTreeSet::new();
+    for Vector { head, body } in read::<ParamsVector>("params.json") {
+        let network: Network = parse(&body.network);
+        let expected = Params {
+            genesis: parse(&body.genesis),
+            window: body.window,
+            first_height: body.first_height,
+            usual_depth: body.usual_depth,
+        };
+        head.same("parameters", *network.params(), expected);
+        head.same("name", network.to_string(), body.network);
+        seen.insert(network);
+    }
+    assert!(seen.into_iter().eq(Network::ALL));
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum DigestVector {
+    Initial {
+        network: String,
+        digest: String,
+    },
+    Block {
+        previous: String,
+        hash: String,
+        effects: Vec<Indexed>,
+        digest: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct Indexed {
+    index: u32,
+    #[serde(flatten)]
+    change: Change,
+}
+
+#[test]
+fn digests() {
+    for Vector { head, body } in read::<DigestVector>("digests.json") {
+        match body {
+            DigestVector::Initial { network, digest } => {
+                let params = parse::<Network>(&network).params();
+                head.same("digest", Digest::initial(params).to_string(), digest);
+            }
+            DigestVector::Block {
+                previous,
+                hash,
+                effects,
+                digest,
+            } => {
+                let effects: Vec<_> = effects
+                    .iter()
+                    .map(|indexed| TransactionEffects {
+                        position: position((0, indexed.index)),
+                        txid: Txid::from_bytes([0; 32]),
+                        effects: vec![indexed.change.effect()],
+                    })
+                    .collect();
+                let previous: Digest = parse(&previous);
+                let found = previous.next(&parse::<BlockHash>(&hash), &effects);
+                head.same("digest", found.to_string(), digest);
+            }
+        }
+    }
+}
+
+fn chain(head: &Head, vector: &ChainVector) {
+    let params = vector.params.params();
+    let blocks: Vec<Block> = vector.blocks.iter().map(ChainBlock::block).collect();
+    let replay = Replay::new(&params, &blocks);
+    for block in &vector.blocks {
+        let found = replay.at(block.height).unwrap();
+        let what = format!("effects at {}", block.height);
+        head.same(&what, &found.effects, &block.effects());
+        let what = format!("digest at {}", block.height);
+        head.same(&what, found.digest.to_string(), block.digest.clone());
+    }
+    for judgement in &vector.finality {
+        let Judgement { tip, depth, .. } = judgement;
+        let names = |state| -> Vec<String> {
+            let held = replay.at(*tip).unwrap().registry.names();
+            held.filter(|(name, _)| replay.finality(*tip, name, *depth) == Some(state))
+                .map(|(name, _)| name.to_string())
+                .collect()
+        };
+        let what = format!("finality at {tip}, depth {depth}");
+        head.same(&what, &names(Finality::Pending), &judgement.pending);
+        head.same(&what, &names(Finality::Final), &judgement.final_);
+    }
+    let rows = replay.rows(replay.tip(), NonZeroU32::MIN);
+    head.same("rows", &rows, &vector.rows);
+}
+
+#[test]
+fn chains() {
+    for file in chain_files() {
+        for Vector { head, body } in read::<ChainVector>(&file) {
+            chain(&head, &body);
+        }
+    }
+}
+
+/// A rule without a vector is not a rule, and an id that no rule has is a slip.
+#[test]
+fn every_rule_has_a_vector() {
+    #[derive(Deserialize)]
+    struct Nothing {}
+    let text = fs::read_to_string(folder().join("../protocol.md")).unwrap();
+    let is_id = |id: &str| {
+        let (letter, number) = id.split_at_checked(1).unwrap_or_default();
+        letter.chars().all(|c| c.is_ascii_uppercase()) && number.parse::<u32>().is_ok()
+    };
+    let rules: BTreeSet<String> = text
+        .split('[')
+        .filter_map(|rest| rest.split_once(']'))
+        .map(|(id, _)| id.to_owned())
+        .filter(|id| is_id(id))
+        .collect();
+    let mut files = chain_files();
+    let names = ["params", "labels", "records", "commitments", "digests"];
+    files.extend(names.map(|name| format!("{name}.json").into()));
+    let covered: BTreeSet<String> = files
+        .iter()
+        .flat_map(read::<Nothing>)
+        .flat_map(|vector| vector.head.rules)
+        .collect();
+    assert_eq!(covered, rules);
+}

@@ -1,0 +1,134 @@
+//! Resolving from the database of an indexer on this machine.
+
+use crate::answer::{Answer, Claim, State, Tip};
+use crate::error::{self, Error, Revocation};
+use atname_protocol::QualifiedName;
+use atname_protocol::rules::Finality;
+use atname_store::{Reader, Snapshot};
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+/// The registry's database, opened read-only; no node is asked, and the indexer may go on writing.
+///
+/// It can be shared between threads, which then wait for one another, some microseconds each. Where
+/// many threads resolve all the time, each opens its own.
+pub struct Database {
+    reader: Mutex<Reader>,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").finish_non_exhaustive()
+    }
+}
+
+/// How sure an answer is to be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Options {
+    /// D: what decides whether a name is final, claim and openings included, is to be D blocks deep,
+    /// the tip being 1. `None` is the network's usual D: 6 on mainnet.
+    pub depth: Option<NonZeroU32>,
+    /// Answers pending names too, marked as such. A pending name may go to somebody else.
+    pub pending: bool,
+}
+
+impl Database {
+    /// Opens the database that `atname index` writes.
+    ///
+    /// # Errors
+    /// [`Error::Database`] where there is none, or this version cannot read it.
+    pub fn open(path: &Path) -> Result<Database, Error> {
+        let reader = Reader::open(path).map_err(|error| Error::database(&error))?;
+        Ok(Database {
+            reader: Mutex::new(reader),
+        })
+    }
+
+    /// The key that a name of a service stands for, at the tip of the registry.
+    ///
+    /// # Errors
+    /// In this order: [`Error::InvalidName`]; [`Error::NotSynced`], whatever the registry may say
+    /// of the name; [`Error::NotRegistered`]; [`Error::Pending`], unless `options.pending`, for a
+    /// revoked name too, as it is not settled yet that it was its owner who revoked it;
+    /// [`Error::Revoked`]. [`Error::Database`] where the file cannot be read.
+    pub fn resolve(&self, service: &str, name: &str, options: &Options) -> Result<Answer, Error> {
+        let name = error::parse(service, name)?;
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = reader.snapshot().map_err(|error| Error::database(&error))?;
+        let tip = synced(&snapshot)?;
+        resolve(&snapshot, &tip, &name, options)
+    }
+}
+
+/// The tip, if the registry is where the node is by what the indexer last wrote.
+pub(crate) fn synced(snapshot: &Snapshot<'_>) -> Result<atname_store::Tip, Error> {
+    let node_height = snapshot.node_height();
+    match snapshot.tip() {
+        Some(tip) if node_height.is_none_or(|node| tip.height >= node) => Ok(tip),
+        tip => Err(Error::NotSynced {
+            tip_height: tip.map(|tip| tip.height),
+            node_height,
+        }),
+    }
+}
+
+/// D of a question: what was asked for, or the network's usual one.
+pub(crate) fn depth(snapshot: &Snapshot<'_>, options: &Options) -> NonZeroU32 {
+    options
+        .depth
+        .or(NonZeroU32::new(snapshot.params().usual_depth))
+        .unwrap_or(NonZeroU32::MIN)
+}
+
+/// The answer of one snapshot, whose tip this is.
+pub(crate) fn resolve(
+    snapshot: &Snapshot<'_>,
+    tip: &atname_store::Tip,
+    name: &QualifiedName,
+    options: &Options,
+) -> Result<Answer, Error> {
+    let failed = |error| Error::database(&error);
+    let Some(entry) = snapshot.get(name).map_err(failed)? else {
+        return Err(Error::NotRegistered {
+            service: name.service().to_string(),
+            name: name.name().to_string(),
+            tip: Tip::new(tip),
+        });
+    };
+    let state = match snapshot
+        .finality(&entry, depth(snapshot, options))
+        .map_err(failed)?
+    {
+        Finality::Final => State::Final,
+        Finality::Pending => State::Pending,
+    };
+    let answer = Answer {
+        service: name.service().to_string(),
+        name: name.name().to_string(),
+        key: *entry.key.as_bytes(),
+        state,
+        confirmations: tip.height.saturating_sub(entry.claim.height) + 1,
+        claim: Claim {
+            height: entry.claim.height,
+            txid: entry.claim_txid.to_string(),
+        },
+        tip: Tip::new(tip),
+    };
+    if state == State::Pending && !options.pending {
+        return Err(Error::Pending {
+            candidate: Box::new(answer),
+        });
+    }
+    if entry.key.is_revoked() {
+        return Err(Error::Revoked(Box::new(Revocation {
+            service: answer.service,
+            name: answer.name,
+            state,
+            confirmations: answer.confirmations,
+            claim: answer.claim,
+            tip: answer.tip,
+        })));
+    }
+    Ok(answer)
+}

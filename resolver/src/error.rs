@@ -1,0 +1,148 @@
+//! Why a name does not resolve; each sentence says on what, and what to do.
+
+use crate::answer::{Answer, Claim, State, Tip};
+use atname_protocol::{NameError, QualifiedName, Service};
+
+/// Why a name does not resolve.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The service or the name is none. Upper case is not lowered: `Cjb` is no name.
+    #[error("{text:?} is not a {label}: {reason}; correct it, names are never guessed at")]
+    InvalidName {
+        /// Which of the two.
+        label: Label,
+        /// What was given for it, cut where it is far too long.
+        text: String,
+        /// The first character that is wrong, counted from 1; one behind the last that fits where
+        /// the text is too long.
+        position: usize,
+        /// That character; `None` where there is none.
+        character: Option<char>,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nobody holds the name.
+    #[error(
+        "nobody holds @{service}!{name} at height {}: check the spelling, or register it with \
+         `atname register`", tip.height
+    )]
+    NotRegistered {
+        /// The service.
+        service: String,
+        /// The name within it.
+        name: String,
+        /// Where the registry stood.
+        tip: Tip,
+    },
+    /// Somebody holds the name, but it may yet be taken over, or is not as deep as was asked for.
+    #[error(
+        "@{}!{} is pending at height {}: it is not settled yet whose name it is; try again some \
+         blocks later, or ask for pending names too",
+        candidate.service, candidate.name, candidate.tip.height
+    )]
+    Pending {
+        /// What it would resolve to if it became final as it is. Not an answer: an attacker may
+        /// have put it there.
+        candidate: Box<Answer>,
+    },
+    /// Its owner has revoked the name: it stays taken and stands for nothing.
+    #[error(
+        "@{}!{} is revoked as of height {}: ask its owner, who alone can set a key again",
+        .0.service, .0.name, .0.tip.height
+    )]
+    Revoked(Box<Revocation>),
+    /// The registry is behind the node, by what the indexer last wrote, or holds nothing yet.
+    #[error("{}; try again when `atname index` has caught up", behind(*.tip_height, *.node_height))]
+    NotSynced {
+        /// Height of the registry; `None` where nothing was indexed yet.
+        tip_height: Option<u32>,
+        /// Height that the node had, or was on its way to; `None` where the indexer never wrote it.
+        node_height: Option<u32>,
+    },
+    /// The database cannot be read: a sentence that names the file and says what to do.
+    #[error("{0}")]
+    Database(String),
+}
+
+/// A name that stands for nothing: an [`Answer`] without a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Revocation {
+    /// The service.
+    pub service: String,
+    /// The name within it.
+    pub name: String,
+    /// Whether somebody else may still take the name over; pending only where that was asked for.
+    pub state: State,
+    /// Blocks from the claim to the tip, both counted.
+    pub confirmations: u32,
+    /// The claim that set the name's priority.
+    pub claim: Claim,
+    /// Where the registry stood.
+    pub tip: Tip,
+}
+
+/// The two labels that are resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Label {
+    /// The service: 1 to 14 characters.
+    Service,
+    /// The name: 1 to 36 characters, and no more than 37 together with its service.
+    Name,
+}
+
+impl std::fmt::Display for Label {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Label::Service => "service",
+            Label::Name => "name",
+        })
+    }
+}
+
+impl Error {
+    /// Not a `From`: that would put the store's type into the public interface.
+    pub(crate) fn database(error: &atname_store::Error) -> Error {
+        Error::Database(error.to_string())
+    }
+}
+
+/// Reads the two labels.
+pub(crate) fn parse(service: &str, name: &str) -> Result<QualifiedName, Error> {
+    let of: Service = service
+        .parse()
+        .map_err(|error| invalid(Label::Service, service, &error))?;
+    QualifiedName::in_service(of, name).map_err(|error| invalid(Label::Name, name, &error))
+}
+
+fn invalid(label: Label, text: &str, error: &NameError) -> Error {
+    // Whatever stands before the first wrong character is ASCII, so bytes are characters here.
+    let character = text.get(error.at()..).and_then(|rest| rest.chars().next());
+    Error::InvalidName {
+        label,
+        text: shortened(text),
+        position: error.at() + 1,
+        character,
+        reason: error.to_string(),
+    }
+}
+
+/// An attacker chooses the text, and it is repeated in an answer and in logs.
+pub(crate) fn shortened(text: &str) -> String {
+    const ENOUGH: usize = 80;
+    match text.char_indices().nth(ENOUGH) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.into(),
+    }
+}
+
+fn behind(tip: Option<u32>, node: Option<u32>) -> String {
+    match (tip, node) {
+        (Some(tip), Some(node)) => format!("the registry is at height {tip} of {node}"),
+        (None, Some(node)) => {
+            format!("the registry holds no block yet, and the node is at height {node}")
+        }
+        _ => "the registry holds no block yet".into(),
+    }
+}

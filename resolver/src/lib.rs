@@ -1,0 +1,34 @@
+//! Resolves the names of the registry: what a git remote helper links, and the HTTP service.
+//!
+//! ```no_run
+//! use atname_resolver::{Database, Error, Options};
+//!
+//! let database = Database::open("registry.sqlite".as_ref())?;
+//! match database.resolve("gittorrent", "cjb", &Options::default()) {
+//!     Ok(answer) => println!("{}", answer.key_hex()),
+//!     Err(Error::Pending { .. }) => println!("somebody else may still get it"),
+//!     Err(other) => println!("{other}"),
+//! }
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! The library opens the database read-only; it needs no node, no server and no async runtime. Its
+//! public types are its own or the standard library's. [`Answer`] is what the library returns, what
+//! the service sends and what the command line prints.
+//!
+//! The HTTP service is the module `service`, behind the feature of that name.
+
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)
+)]
+
+mod answer;
+mod database;
+mod error;
+#[cfg(feature = "service")]
+pub mod service;
+
+pub use answer::{Answer, Claim, State, Tip};
+pub use database::{Database, Options};
+pub use error::{Error, Label, Revocation};

@@ -1,0 +1,102 @@
+//! What holds for every request: how long it may take, how large it may be, the headers that every
+//! response has, and a line in the log.
+
+use super::problem::{Cause, Kind, Problem};
+use super::server::Limits;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::time::Instant;
+
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+/// Anybody's page may read what anybody may read, and the headers that tell how old it is.
+const ALWAYS: [(HeaderName, HeaderValue); 4] = [
+    (
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    ),
+    (
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("ETag, Retry-After"),
+    ),
+    (header::VARY, HeaderValue::from_static("Accept")),
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
+];
+
+/// Runs a request within the limits.
+pub(super) async fn run(State(limits): State<Limits>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+
+    let mut response = if body_size(request.headers()) > limits.body_bytes {
+        let most = limits.body_bytes;
+        Problem::new(
+            Kind::TooLarge,
+            format!("the body of a request has at most {most} bytes"),
+        )
+        .into_response()
+    } else {
+        // The answer itself never waits: what can take long is a client that sends its request.
+        match tokio::time::timeout(limits.request_timeout, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => Problem::new(
+                Kind::Timeout,
+                format!(
+                    "the request was not complete within {} seconds",
+                    limits.request_timeout.as_secs_f32()
+                ),
+            )
+            .into_response(),
+        }
+    };
+    response.headers_mut().extend(ALWAYS);
+
+    let status = response.status();
+    if status.is_server_error() {
+        let cause = response.extensions().get::<Cause>();
+        let cause = cause.map_or("unknown", |Cause(cause)| cause);
+        let status = status.as_u16();
+        // That the registry is behind is no failure of the service.
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            tracing::warn!(%method, ?path, status, cause, "cannot answer");
+        } else {
+            tracing::error!(%method, ?path, status, cause, "failed");
+        }
+    } else {
+        let status = status.as_u16();
+        tracing::debug!(%method, ?path, status, elapsed = ?started.elapsed(), "answered");
+    }
+    response
+}
+
+/// What can be done with a path that is read; a browser asks so before it sends `If-None-Match`.
+pub(super) async fn options() -> Response {
+    let headers = [
+        (header::ALLOW, METHODS),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static("*"),
+        ),
+        (
+            header::ACCESS_CONTROL_MAX_AGE,
+            HeaderValue::from_static("86400"),
+        ),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+/// The size that a request announces, in bytes. A body without one is read by nobody here, and cut
+/// off with its connection.
+fn body_size(headers: &HeaderMap) -> u64 {
+    headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|size| size.to_str().ok()?.parse().ok())
+        .unwrap_or_default()
+}

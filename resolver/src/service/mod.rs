@@ -1,0 +1,26 @@
+//! The HTTP service: it answers from the database, and holds no wallet, no key and no node.
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | `server` | accepts connections, limits them, shuts down |
+//! | `routes` | which request is answered by what |
+//! | `extract` | reads a request into types, or refuses it |
+//! | `accept`, `etag` | the headers of a request that choose the form of the answer |
+//! | `pool` | readers of the database, one for each request that runs |
+//! | `respond` | what an answer looks like: form, `ETag`, caching |
+//! | `problem` | what an error looks like (RFC 9457) |
+//! | `guard` | what holds for every request: time, size, headers, log |
+//!
+//! `resolver/README.md` is the reference of what it answers.
+
+mod accept;
+mod etag;
+mod extract;
+mod guard;
+mod pool;
+mod problem;
+mod respond;
+mod routes;
+mod server;
+
+pub use server::{Config, Error, Limits, Server};

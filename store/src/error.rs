@@ -89,9 +89,29 @@ pub enum Error {
         /// What the file system said.
         source: std::io::Error,
     },
-    /// SQLite refused.
-    #[error("the database failed: {0}; what was committed is safe")]
-    Sqlite(#[from] rusqlite::Error),
+    /// SQLite refused: a full disk, for one.
+    #[error(
+        "the database{} failed ({source}): what was committed is safe",
+        on(path)
+    )]
+    Failed {
+        /// The file, where it is known.
+        path: Option<PathBuf>,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+}
+
+fn on(path: &Option<PathBuf>) -> String {
+    path.as_ref()
+        .map(|path| format!(" {}", path.display()))
+        .unwrap_or_default()
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(source: rusqlite::Error) -> Error {
+        Error::Failed { path: None, source }
+    }
 }
 
 impl Error {
@@ -105,7 +125,10 @@ impl Error {
                 what: error.to_string(),
             },
             Some(DatabaseBusy) => Error::Locked(path.into()),
-            _ => Error::Sqlite(error),
+            _ => Error::Failed {
+                path: Some(path.into()),
+                source: error,
+            },
         }
     }
 }

@@ -87,6 +87,10 @@ pub(crate) enum Place {
 /// A map to the effects at a key: nearly always one, and as many as somebody likes.
 struct Index<K>(HashMap<K, Effects>);
 
+#[expect(
+    clippy::box_collection,
+    reason = "there is one of these a name: 16 bytes, where the set alone has 24"
+)]
 enum Effects {
     One(EffectNumber),
     Many(Box<BTreeSet<EffectNumber>>),
@@ -275,7 +279,7 @@ fn expired(params: &Params, tip: Height) -> Height {
     atname_protocol::rules::live(params, tip.saturating_add(1)).start
 }
 
-fn last_effect_below(db: &Connection, height: Height) -> Result<EffectNumber> {
+fn last_effect_below(db: &Connection, height: Height) -> rusqlite::Result<EffectNumber> {
     height
         .checked_sub(1)
         .map_or(Ok(0), |below| last_effect(db, below))

@@ -268,7 +268,9 @@ impl Snapshot<'_> {
         if let Some(found) = self.unopened.borrow().get(&key) {
             return Ok(*found);
         }
-        let found = self.find_earliest_unopened(service_id, judged)?;
+        let found = self
+            .find_earliest_unopened(service_id, judged)
+            .map_err(|error| self.failed(error))?;
         self.unopened.borrow_mut().insert(key, found);
         Ok(found)
     }
@@ -276,7 +278,11 @@ impl Snapshot<'_> {
     /// The earliest reservation that can still be opened behind `judged`: either it is unopened
     /// today, or it was opened only later. What was opened later was opened within the window, so
     /// both looks are short whatever the depth.
-    fn find_earliest_unopened(&self, service_id: i64, judged: Height) -> Result<Option<Position>> {
+    fn find_earliest_unopened(
+        &self,
+        service_id: i64,
+        judged: Height,
+    ) -> rusqlite::Result<Option<Position>> {
         let heights = rules::openable(self.params(), judged);
         let before = match heights.start.checked_sub(1) {
             Some(below) => last_effect(&self.db, below)?,
@@ -288,32 +294,29 @@ impl Snapshot<'_> {
             Some(tip) => last_effect(&self.db, window_end.min(tip.height))?,
             None => until,
         };
-        let read = || {
-            let unopened: Option<EffectNumber> = self
-                .db
-                .prepare_cached(
-                    "SELECT min(effect) FROM reservations INDEXED BY unopened
-                     WHERE service_id = ?1 AND opened IS NULL AND effect > ?2 AND effect <= ?3",
-                )?
-                .query_row((service_id, before, until), |row| row.get(0))?;
-            let opened_later: Option<EffectNumber> = self
-                .db
-                .prepare_cached(
-                    "SELECT min(o.reservation)
-                     FROM openings AS o CROSS JOIN reservations AS r ON r.effect = o.reservation
-                     WHERE o.effect > ?3 AND o.effect <= ?4
-                     AND o.reservation > ?2 AND o.reservation <= ?3 AND r.service_id = ?1",
-                )?
-                .query_row((service_id, before, until, opened_until), |row| row.get(0))?;
-            let Some(earliest) = unopened.into_iter().chain(opened_later).min() else {
-                return Ok(None);
-            };
-            self.db
-                .prepare_cached("SELECT height, tx_index FROM reservations WHERE effect = ?1")?
-                .query_row([earliest], |row| position(row, 0))
-                .map(Some)
+        let unopened: Option<EffectNumber> = self
+            .db
+            .prepare_cached(
+                "SELECT min(effect) FROM reservations INDEXED BY unopened
+                 WHERE service_id = ?1 AND opened IS NULL AND effect > ?2 AND effect <= ?3",
+            )?
+            .query_row((service_id, before, until), |row| row.get(0))?;
+        let opened_later: Option<EffectNumber> = self
+            .db
+            .prepare_cached(
+                "SELECT min(o.reservation)
+                 FROM openings AS o CROSS JOIN reservations AS r ON r.effect = o.reservation
+                 WHERE o.effect > ?3 AND o.effect <= ?4
+                 AND o.reservation > ?2 AND o.reservation <= ?3 AND r.service_id = ?1",
+            )?
+            .query_row((service_id, before, until, opened_until), |row| row.get(0))?;
+        let Some(earliest) = unopened.into_iter().chain(opened_later).min() else {
+            return Ok(None);
         };
-        read().map_err(|error| self.failed(error))
+        self.db
+            .prepare_cached("SELECT height, tx_index FROM reservations WHERE effect = ?1")?
+            .query_row([earliest], |row| position(row, 0))
+            .map(Some)
     }
 
     /// What happened to a name, oldest first; empty where nobody ever held it.

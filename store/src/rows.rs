@@ -1,6 +1,5 @@
 //! From columns to the types that everybody shares, and back.
 
-use crate::error::{Error, Result};
 use atname_protocol::{
     BlockHash, Commitment, Digest, Height, Key, Name, OutPoint, Position, QualifiedName, Service,
     Txid,
@@ -70,11 +69,13 @@ pub(crate) fn qualified(row: &Row<'_>, first: usize) -> rusqlite::Result<Qualifi
 }
 
 /// `last_effect` of the block at a height, 0 below the first block.
-pub(crate) fn last_effect(db: &rusqlite::Connection, height: Height) -> Result<EffectNumber> {
+pub(crate) fn last_effect(
+    db: &rusqlite::Connection,
+    height: Height,
+) -> rusqlite::Result<EffectNumber> {
     use rusqlite::OptionalExtension as _;
     db.prepare_cached("SELECT last_effect FROM blocks WHERE height = ?1")?
         .query_row([height], |row| row.get(0))
         .optional()
         .map(Option::unwrap_or_default)
-        .map_err(Error::from)
 }

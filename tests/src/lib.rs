@@ -1,4 +1,5 @@
 //! What the tests across the crates share.
 
+pub mod bitcoind;
 pub mod chain;
 pub mod vectors;

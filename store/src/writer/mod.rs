@@ -121,7 +121,9 @@ impl Writer {
         }
         if self.reservations.is_none() {
             let tip = header.height.saturating_sub(1);
-            self.reservations = Some(Reservations::load(&self.db, &self.params, tip)?);
+            let live = Reservations::load(&self.db, &self.params, tip)
+                .map_err(|error| at(&self.path, error))?;
+            self.reservations = Some(live);
         }
         Ok(Block {
             writer: self,
@@ -331,7 +333,7 @@ fn lock(path: &Path) -> Result<File> {
 
 fn at(path: &Path, error: Error) -> Error {
     match error {
-        Error::Sqlite(error) => Error::on(path, error),
+        Error::Failed { path: None, source } => Error::on(path, source),
         other => other,
     }
 }

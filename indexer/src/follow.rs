@@ -1,0 +1,208 @@
+//! The loop that keeps the registry at the node's tip: take back what the node has left, connect
+//! what it has, commit, wait.
+
+use crate::block::BlockError;
+use crate::node::{Node, NodeError, NodeTip};
+use crate::shutdown::Shutdown;
+use atname_protocol::{BlockHash, Height};
+use atname_store::Writer;
+use std::time::{Duration, Instant};
+
+/// How long one wait for a block lasts: the loop looks for a stop between two of them.
+const WAIT: Duration = Duration::from_secs(1);
+/// How long the loop sleeps when the node cannot be asked; it grows to the second.
+const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+/// In a catch-up, blocks are shown to readers, and safe from a crash, this often.
+const COMMIT_EVERY: Duration = Duration::from_secs(2);
+
+/// What the loop is to do.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Stop at the tip instead of waiting for more.
+    pub once: bool,
+}
+
+/// What the loop tells whoever watches.
+pub enum Event<'a> {
+    /// A block was connected.
+    Connected {
+        /// Its height.
+        height: Height,
+        /// Its hash.
+        hash: BlockHash,
+        /// Its size in bytes.
+        size: usize,
+        /// How many effects it had.
+        effects: usize,
+        /// The height that the loop is on its way to.
+        target: Height,
+    },
+    /// A block was taken back.
+    Disconnected {
+        /// Its height.
+        height: Height,
+        /// Its hash.
+        hash: BlockHash,
+    },
+    /// Everything the node has is in the registry.
+    AtTip(&'a NodeTip),
+    /// The node cannot be followed just now; the loop tries again by itself.
+    Waiting(&'a dyn std::fmt::Display),
+}
+
+/// Why the loop ended before it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The node.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] atname_store::Error),
+    /// The node is behind the registry and on its way, and the loop was to run once.
+    #[error(
+        "the node is at height {node} and still on its way, while the registry is at {tip}: \
+         wait for the node"
+    )]
+    NodeBehind {
+        /// The node's height.
+        node: Height,
+        /// The registry's height.
+        tip: Height,
+    },
+}
+
+/// How a round ended.
+enum Round {
+    /// The registry is at the node's tip.
+    AtTip(NodeTip),
+    /// The node's chain changed meanwhile: look again at once.
+    Again,
+    /// Nothing can be learned from the node before it has caught up.
+    NodeBehind(NodeTip, Height),
+    /// Somebody asked for a stop.
+    Stopped,
+}
+
+/// Follows the node until `shutdown`, or to its tip. At the end, whatever was connected is
+/// committed.
+///
+/// # Errors
+/// What does not pass by itself: a node on another chain or without a block that is needed, a
+/// database that cannot be written, and at the first look a node that is not there.
+pub fn follow(
+    node: &mut Node,
+    writer: &mut Writer,
+    options: Options,
+    shutdown: &Shutdown,
+    watch: &mut dyn FnMut(Event<'_>),
+) -> Result<(), Error> {
+    let mut retry = RETRY.0;
+    let mut met = false;
+    while !shutdown.requested() {
+        let round = round(node, writer, shutdown, watch);
+        writer.commit()?;
+        let waited = match round {
+            Ok(Round::Stopped) => break,
+            Ok(Round::Again) => Ok(()),
+            Ok(Round::AtTip(tip)) => {
+                met = true;
+                watch(Event::AtTip(&tip));
+                if options.once {
+                    break;
+                }
+                node.wait_for_block(&tip.hash, WAIT).map_err(Error::Node)
+            }
+            Ok(Round::NodeBehind(node, tip)) => Err(Error::NodeBehind {
+                node: node.height,
+                tip,
+            }),
+            Err(error) => Err(error),
+        };
+        let Err(error) = waited else {
+            retry = RETRY.0;
+            continue;
+        };
+        let passes = match &error {
+            Error::Node(error @ NodeError::WarmingUp { .. }) => error.is_passing(),
+            Error::Node(NodeError::Block(BlockError::Decode { .. })) => met,
+            Error::Node(error) => met && error.is_passing(),
+            Error::NodeBehind { .. } => !options.once,
+            Error::Store(_) => false,
+        };
+        if !passes {
+            return Err(error);
+        }
+        watch(Event::Waiting(&error));
+        shutdown.sleep(retry);
+        retry = (retry * 2).min(RETRY.1);
+    }
+    Ok(())
+}
+
+/// One look at the node: from the registry's tip to the node's.
+fn round(
+    node: &mut Node,
+    writer: &mut Writer,
+    shutdown: &Shutdown,
+    watch: &mut dyn FnMut(Event<'_>),
+) -> Result<Round, Error> {
+    let goal = node.tip()?;
+    let first = writer.params().first_height;
+    if let Some(tip) = writer.tip() {
+        // A node that is itself on its way knows less than we do: it reindexes, or was given an old
+        // copy. What it lacks it has not left.
+        if goal.catching_up && goal.height < tip.height {
+            return Ok(Round::NodeBehind(goal, tip.height));
+        }
+    }
+    writer.note_node(goal.target, &goal.hash)?;
+
+    while let Some(tip) = writer.tip() {
+        if node.block_hash(tip.height)? == Some(tip.hash) {
+            break;
+        }
+        if shutdown.requested() {
+            return Ok(Round::Stopped);
+        }
+        writer.disconnect_tip()?;
+        watch(Event::Disconnected {
+            height: tip.height,
+            hash: tip.hash,
+        });
+    }
+
+    let next = writer.tip().map_or(first, |tip| tip.height + 1);
+    if let Some(kept) = goal
+        .pruned_below
+        .filter(|kept| next < *kept && next <= goal.height)
+    {
+        return Err(NodeError::PrunedBelow { next, kept }.into());
+    }
+    let mut committed = Instant::now();
+    for height in next..=goal.height {
+        if shutdown.requested() {
+            return Ok(Round::Stopped);
+        }
+        let Some(hash) = node.block_hash(height)? else {
+            return Ok(Round::Again);
+        };
+        let (block, size) = node.block(hash)?;
+        if writer.tip().is_some_and(|tip| tip.hash != block.parent()) {
+            return Ok(Round::Again);
+        }
+        let effects = block.connect(height, writer)?;
+        watch(Event::Connected {
+            height,
+            hash,
+            size,
+            effects: effects.iter().map(|t| t.effects.len()).sum(),
+            target: goal.target,
+        });
+        if committed.elapsed() >= COMMIT_EVERY {
+            writer.commit()?;
+            committed = Instant::now();
+        }
+    }
+    Ok(Round::AtTip(goal))
+}

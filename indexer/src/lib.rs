@@ -1,0 +1,18 @@
+//! Follows a bitcoind: fetches its blocks, runs the rules over them and keeps the registry at the
+//! node's tip, across reorganisations, restarts and interruptions.
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | [`node`] | asks a bitcoind over RPC, and over REST where it offers that |
+//! | [`block`] | feeds a raw block to the writer |
+//! | [`follow`] | the loop: disconnect, connect, commit, wait |
+//! | [`shutdown`] | how the loop is asked to stop |
+
+pub mod block;
+pub mod follow;
+pub mod node;
+pub mod shutdown;
+
+pub use follow::{Error, Event, Options, follow};
+pub use node::{Auth, Node, NodeError};
+pub use shutdown::Shutdown;

@@ -1,0 +1,68 @@
+//! REST: blocks as bytes, without hex and JSON around them. A node offers it with `-rest`.
+
+use atname_protocol::BlockHash;
+use std::time::Duration;
+
+/// A block of 4,000,000 weight units has at most so many bytes.
+const MAX_BLOCK: u64 = 4_000_000;
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+pub(super) struct Rest {
+    agent: ureq::Agent,
+    url: String,
+    offered: Option<bool>,
+}
+
+impl Rest {
+    /// REST at the address of the RPC.
+    pub(super) fn new(url: &str) -> Rest {
+        let agent = ureq::Agent::config_builder()
+            .timeout_global(Some(TIMEOUT))
+            // Nothing that a node sends is to lead us elsewhere, nor is the environment.
+            .max_redirects(0)
+            .proxy(None)
+            .build()
+            .into();
+        Rest {
+            agent,
+            url: url.trim_end_matches('/').into(),
+            offered: None,
+        }
+    }
+
+    /// Forgets whether REST is offered: the node may have been started anew.
+    pub(super) fn probe_again(&mut self) {
+        self.offered = None;
+    }
+
+    /// The raw block, `None` where REST does not give it: RPC gives it then, or says why not.
+    pub(super) fn block(&mut self, hash: &BlockHash) -> Option<Vec<u8>> {
+        if !self.is_offered() {
+            return None;
+        }
+        let bytes = self.get(&format!("/rest/block/{hash}.bin"));
+        if bytes.is_none() {
+            self.probe_again();
+        }
+        bytes
+    }
+
+    fn is_offered(&mut self) -> bool {
+        if let Some(offered) = self.offered {
+            return offered;
+        }
+        let offered = self.get("/rest/chaininfo.json").is_some();
+        self.offered = Some(offered);
+        offered
+    }
+
+    fn get(&self, path: &str) -> Option<Vec<u8>> {
+        let mut answer = self.agent.get(format!("{}{path}", self.url)).call().ok()?;
+        answer
+            .body_mut()
+            .with_config()
+            .limit(MAX_BLOCK)
+            .read_to_vec()
+            .ok()
+    }
+}

@@ -1,0 +1,202 @@
+//! JSON-RPC: a client that is made anew when the node's cookie may have changed.
+
+use super::NodeError;
+use bitcoincore_rpc::jsonrpc::simple_http::{self, SimpleHttpTransport};
+use bitcoincore_rpc::{Client, RpcApi as _, jsonrpc};
+use serde::Deserialize;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `RPC_MISC_ERROR`: arguments of the wrong number, a block that was pruned.
+pub(super) const MISC_ERROR: i32 = -1;
+/// `RPC_INVALID_PARAMETER`: a height above the tip.
+pub(super) const INVALID_PARAMETER: i32 = -8;
+/// `RPC_IN_WARMUP`.
+const IN_WARMUP: i32 = -28;
+
+/// Longer than any call that we make takes; a wait for a block is shorter.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Who we are to the node.
+#[derive(Debug, Clone)]
+pub enum Auth {
+    /// The cookie file, which the node writes anew at every start.
+    Cookie(PathBuf),
+    /// A user of its configuration.
+    User {
+        /// `rpcuser`, or the name in `rpcauth`.
+        name: String,
+        /// The password.
+        password: Password,
+    },
+}
+
+/// A password; it is never shown.
+#[derive(Clone)]
+pub struct Password(String);
+
+impl Password {
+    /// Wraps it.
+    pub fn new(password: String) -> Password {
+        Password(password)
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(password)")
+    }
+}
+
+pub(super) struct Rpc {
+    url: String,
+    auth: Auth,
+    client: Option<Client>,
+}
+
+impl Rpc {
+    pub(super) fn new(url: &str, auth: Auth) -> Result<Rpc, NodeError> {
+        let no_url = |reason: &str| NodeError::Url {
+            url: url.into(),
+            reason: reason.into(),
+        };
+        let Some(address) = url.strip_prefix("http://") else {
+            return Err(no_url("it does not begin with http://"));
+        };
+        if address.contains('@') {
+            return Err(NodeError::Url {
+                url: "what was given".into(),
+                reason: "a user and password belong in --rpc-user and the environment".into(),
+            });
+        }
+        if address.trim_end_matches('/').is_empty() {
+            return Err(no_url("no host"));
+        }
+        Ok(Rpc {
+            url: url.trim_end_matches('/').into(),
+            auth,
+            client: None,
+        })
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Calls `method`; where the node refuses us, reads the cookie again and tries once more.
+    pub(super) fn call<T: for<'a> Deserialize<'a>>(
+        &mut self,
+        method: &str,
+        arguments: &[serde_json::Value],
+    ) -> Result<T, NodeError> {
+        let fresh = self.client.is_none();
+        match self.call_once(method, arguments) {
+            Err(NodeError::Unauthorized { .. }) if !fresh => {
+                self.client = None;
+                self.call_once(method, arguments)
+            }
+            other => other,
+        }
+        .inspect_err(|error| {
+            if error.is_passing() {
+                self.client = None;
+            }
+        })
+    }
+
+    fn call_once<T: for<'a> Deserialize<'a>>(
+        &mut self,
+        method: &str,
+        arguments: &[serde_json::Value],
+    ) -> Result<T, NodeError> {
+        let client = match &mut self.client {
+            Some(client) => client,
+            none => none.insert(connect(&self.url, &self.auth)?),
+        };
+        client
+            .call(method, arguments)
+            .map_err(|error| self.translate(method, error))
+    }
+
+    fn translate(&self, method: &str, error: bitcoincore_rpc::Error) -> NodeError {
+        let unreachable = |reason: String| NodeError::Unreachable {
+            url: self.url.clone(),
+            reason,
+        };
+        let unreadable = |what: String| NodeError::Answer {
+            method: method.into(),
+            what,
+        };
+        let error = match error {
+            bitcoincore_rpc::Error::JsonRpc(error) => error,
+            other => return unreadable(other.to_string()),
+        };
+        match error {
+            jsonrpc::Error::Rpc(error) if error.code == IN_WARMUP => NodeError::WarmingUp {
+                url: self.url.clone(),
+                message: error.message,
+            },
+            jsonrpc::Error::Rpc(error) => NodeError::Rpc {
+                method: method.into(),
+                code: error.code,
+                message: error.message,
+            },
+            jsonrpc::Error::Transport(error) => {
+                match error.downcast_ref::<simple_http::Error>() {
+                    Some(simple_http::Error::HttpErrorCode(401 | 403)) => NodeError::Unauthorized {
+                        url: self.url.clone(),
+                        how: match &self.auth {
+                            Auth::Cookie(path) => format!("the cookie {}", path.display()),
+                            Auth::User { name, .. } => format!("user {name} with that password"),
+                        },
+                    },
+                    Some(simple_http::Error::HttpErrorCode(status @ 429..)) => NodeError::Busy {
+                        url: self.url.clone(),
+                        status: *status,
+                    },
+                    Some(simple_http::Error::HttpErrorCode(status)) => {
+                        unreadable(format!("HTTP status {status}"))
+                    }
+                    Some(simple_http::Error::SocketError(error)) => unreachable(error.to_string()),
+                    // An answer that ends early: the node went away while it spoke.
+                    Some(
+                        simple_http::Error::HttpResponseTooShort { .. }
+                        | simple_http::Error::IncompleteResponse { .. }
+                        | simple_http::Error::Json(_),
+                    ) => unreachable("the answer was cut off".into()),
+                    _ => unreadable("it is no HTTP answer".into()),
+                }
+            }
+            other => unreadable(other.to_string()),
+        }
+    }
+}
+
+fn connect(url: &str, auth: &Auth) -> Result<Client, NodeError> {
+    let transport = SimpleHttpTransport::builder()
+        .timeout(TIMEOUT)
+        .url(url)
+        .map_err(|error| match error {
+            simple_http::Error::InvalidUrl { reason, .. } => NodeError::Url {
+                url: url.into(),
+                reason: reason.into(),
+            },
+            other => NodeError::Unreachable {
+                url: url.into(),
+                reason: other.to_string(),
+            },
+        })?;
+    let transport = match auth {
+        Auth::User { name, password } => transport.auth(name, Some(&password.0)),
+        Auth::Cookie(path) => {
+            let cookie = std::fs::read_to_string(path).map_err(|source| NodeError::Cookie {
+                path: path.clone(),
+                source,
+            })?;
+            transport.cookie_auth(cookie.trim_end())
+        }
+    };
+    let client = jsonrpc::Client::with_transport(transport.build());
+    Ok(Client::from_jsonrpc(client))
+}

@@ -1,0 +1,217 @@
+//! Files that are no registry, or not this one, are refused with a sentence and left as they were.
+
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test that cannot set up its files has failed"
+)]
+
+use atname_protocol::{BlockHash, Network, Params};
+use atname_store::{BlockHeader, Error, Reader, Writer};
+use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+
+fn regtest() -> &'static Params {
+    Network::Regtest.params()
+}
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Place {
+        Place(tempfile::tempdir().unwrap())
+    }
+
+    fn db(&self) -> PathBuf {
+        self.0.path().join("atname.sqlite")
+    }
+}
+
+/// Opens a file both ways, says how each failed, and checks that not a byte of it changed.
+fn refused(path: &Path) -> (Error, Error) {
+    let before = std::fs::read(path).unwrap();
+    let writer = Writer::open(path, regtest()).err().unwrap();
+    let reader = Reader::open(path).err().unwrap();
+    assert_eq!(std::fs::read(path).unwrap(), before);
+    for error in [&writer, &reader] {
+        assert!(error.to_string().contains(&path.display().to_string()));
+    }
+    (writer, reader)
+}
+
+#[test]
+fn a_file_that_is_no_database() {
+    let place = Place::new();
+    std::fs::write(
+        place.db(),
+        "a shopping list, long enough to be a header of a file",
+    )
+    .unwrap();
+    let (writer, reader) = refused(&place.db());
+    assert!(matches!(writer, Error::NotADatabase(_)), "{writer}");
+    assert!(matches!(reader, Error::NotADatabase(_)), "{reader}");
+}
+
+#[test]
+fn a_database_of_another_program() {
+    let place = Place::new();
+    let db = Connection::open(place.db()).unwrap();
+    db.execute_batch("CREATE TABLE recipes (cake TEXT)")
+        .unwrap();
+    drop(db);
+    let (writer, reader) = refused(&place.db());
+    assert!(matches!(writer, Error::Foreign(_)), "{writer}");
+    assert!(matches!(reader, Error::Foreign(_)), "{reader}");
+}
+
+fn made(place: &Place) {
+    drop(Writer::open(&place.db(), regtest()).unwrap());
+}
+
+#[test]
+fn a_database_of_a_newer_version() {
+    let place = Place::new();
+    made(&place);
+    let db = Connection::open(place.db()).unwrap();
+    db.pragma_update(None, "user_version", 1000).unwrap();
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
+    drop(db);
+    let (writer, reader) = refused(&place.db());
+    assert!(
+        matches!(writer, Error::Newer { found: 1000, .. }),
+        "{writer}"
+    );
+    assert!(
+        matches!(reader, Error::Newer { found: 1000, .. }),
+        "{reader}"
+    );
+}
+
+#[test]
+fn a_registry_of_another_chain_or_other_parameters() {
+    let place = Place::new();
+    made(&place);
+    let other = Writer::open(&place.db(), Network::Signet.params()).err();
+    assert!(matches!(other, Some(Error::OtherChain { .. })));
+    let wider = Params {
+        window: regtest().window + 1,
+        ..*regtest()
+    };
+    let other = Writer::open(&place.db(), &wider).err();
+    assert!(matches!(other, Some(Error::Damaged { .. })));
+    assert_eq!(Reader::open(&place.db()).unwrap().params(), regtest());
+}
+
+#[test]
+fn a_file_that_is_not_there() {
+    let place = Place::new();
+    let missing = Reader::open(&place.db()).err();
+    assert!(matches!(missing, Some(Error::Missing(_))));
+    assert!(!place.db().exists());
+}
+
+#[test]
+fn a_folder_in_its_place() {
+    let place = Place::new();
+    std::fs::create_dir(place.db()).unwrap();
+    for error in [
+        Writer::open(&place.db(), regtest()).err().unwrap(),
+        Reader::open(&place.db()).err().unwrap(),
+    ] {
+        assert!(error.to_string().contains("atname.sqlite"), "{error}");
+    }
+}
+
+#[test]
+fn the_folder_is_made_where_there_is_none() {
+    let place = Place::new();
+    let deep = place.0.path().join("data/regtest/atname.sqlite");
+    Writer::open(&deep, regtest()).unwrap();
+    assert!(deep.exists());
+}
+
+#[test]
+fn one_writer_at_a_time() {
+    let place = Place::new();
+    let first = Writer::open(&place.db(), regtest()).unwrap();
+    let second = Writer::open(&place.db(), regtest()).err();
+    assert!(matches!(second, Some(Error::Locked(_))));
+    drop(first);
+    Writer::open(&place.db(), regtest()).unwrap();
+}
+
+fn header(height: u32, hash: u8, parent: u8) -> BlockHeader {
+    BlockHeader {
+        height,
+        hash: BlockHash::from_bytes([hash; 32]),
+        parent: BlockHash::from_bytes([parent; 32]),
+    }
+}
+
+#[test]
+fn a_block_is_connected_only_to_the_tip_it_names() {
+    let place = Place::new();
+    let mut writer = Writer::open(&place.db(), regtest()).unwrap();
+    assert!(writer.block(header(1, 1, 0)).is_err());
+    writer.block(header(0, 1, 0)).unwrap().connect().unwrap();
+    for wrong in [header(1, 2, 9), header(2, 2, 1), header(0, 2, 1)] {
+        let error = writer.block(wrong).err().unwrap();
+        assert!(matches!(error, Error::NotOnTip { .. }), "{error}");
+    }
+    writer.block(header(1, 2, 1)).unwrap().connect().unwrap();
+    assert_eq!(writer.tip().unwrap().height, 1);
+}
+
+#[test]
+fn readers_see_what_is_committed_and_nothing_else() {
+    let place = Place::new();
+    let mut writer = Writer::open(&place.db(), regtest()).unwrap();
+    let reader = Reader::open(&place.db()).unwrap();
+    assert_eq!(reader.snapshot().unwrap().tip(), None);
+
+    writer.block(header(0, 1, 0)).unwrap().connect().unwrap();
+    assert_eq!(reader.snapshot().unwrap().tip(), None);
+    let before = reader.snapshot().unwrap();
+    writer.commit().unwrap();
+    assert_eq!(before.tip(), None);
+    assert_eq!(before.digest(0).unwrap(), None);
+    drop(before);
+    assert_eq!(reader.snapshot().unwrap().tip(), writer.tip());
+
+    // What is dropped before it is committed never happened.
+    writer.block(header(1, 2, 1)).unwrap().connect().unwrap();
+    drop(writer);
+    let writer = Writer::open(&place.db(), regtest()).unwrap();
+    assert_eq!(writer.tip().unwrap().height, 0);
+}
+
+#[test]
+fn a_block_given_up_half_way_stops_the_writer() {
+    let place = Place::new();
+    let mut writer = Writer::open(&place.db(), regtest()).unwrap();
+    drop(writer.block(header(0, 1, 0)).unwrap());
+    assert!(matches!(writer.commit(), Err(Error::Poisoned)));
+    assert!(matches!(
+        writer.block(header(0, 1, 0)).err(),
+        Some(Error::Poisoned)
+    ));
+}
+
+#[test]
+fn below_the_first_height_the_tip_is_the_nodes() {
+    let place = Place::new();
+    let signet = Network::Signet.params();
+    let mut writer = Writer::open(&place.db(), signet).unwrap();
+    let hash = BlockHash::from_bytes([3; 32]);
+    writer.note_node(signet.first_height - 1, &hash).unwrap();
+    writer.commit().unwrap();
+    let reader = Reader::open(&place.db()).unwrap();
+    let tip = reader.snapshot().unwrap().tip().unwrap();
+    assert_eq!((tip.height, tip.hash), (signet.first_height - 1, hash));
+    assert_eq!(tip.digest, atname_protocol::Digest::initial(signet));
+
+    writer.note_node(signet.first_height, &hash).unwrap();
+    writer.commit().unwrap();
+    assert_eq!(reader.snapshot().unwrap().tip(), None);
+}

@@ -96,7 +96,7 @@ pub struct BlockPlan {
 fn outputs() -> impl Strategy<Value = Vec<Output>> {
     let pay = || (0..SCRIPTS.len()).prop_map(Output::Pay);
     let pays = || vec(pay(), 0..3);
-    let intent = || 0..8_usize;
+    let intent = || 0..10_usize;
     let around = |one: Output, before: Vec<Output>, behind: Vec<Output>| {
         let mut all = before;
         all.push(one);
@@ -120,7 +120,7 @@ fn outputs() -> impl Strategy<Value = Vec<Output>> {
             let claim = around(Output::Claim(i), vec![], vec![Output::PayOwnerOf(i)]);
             [before, claim, behind].concat()
         }),
-        6 => (intent(), pays(), pays()).prop_map(move |(i, before, behind)| {
+        9 => (intent(), pays(), pays()).prop_map(move |(i, before, behind)| {
             let claim = around(Output::Open(i), vec![], vec![Output::PayOwnerOfOpen(i)]);
             [before, claim, behind].concat()
         }),
@@ -151,7 +151,20 @@ fn tx_plan() -> impl Strategy<Value = TxPlan> {
 
 fn block_plan() -> impl Strategy<Value = BlockPlan> {
     let coinbase = prop_oneof![3 => Just(vec![]), 1 => outputs()];
-    let txs = prop_oneof![1 => Just(vec![]), 5 => vec(tx_plan(), 1..6)];
+    // Everybody wants something at once: what is claimed first is then seldom what came first.
+    let rush = || {
+        let reserve = |number| TxPlan {
+            inputs: vec![],
+            outputs: vec![Output::Reserve(number)],
+            same_txid_as: None,
+        };
+        (0..10).map(reserve).collect::<Vec<_>>()
+    };
+    let txs = prop_oneof![
+        2 => Just(vec![]),
+        8 => vec(tx_plan(), 1..6),
+        2 => Just(rush()).prop_shuffle(),
+    ];
     (coinbase, txs).prop_map(|(coinbase, txs)| BlockPlan { coinbase, txs })
 }
 
@@ -162,7 +175,7 @@ pub fn block_plans(
     vec(block_plan(), count)
 }
 
-/// What a chain is about: windows of 1 to 8 blocks, first heights from 0 to 3, and claims half of
+/// What a chain is about: windows of 1 to 8 blocks, first heights from 0 to 3, and claims most of
 /// which want one of two names.
 pub fn world() -> impl Strategy<Value = World> {
     let names: Vec<QualifiedName> = SERVICES
@@ -177,7 +190,7 @@ pub fn world() -> impl Strategy<Value = World> {
     let wanted: Vec<QualifiedName> = names.iter().take(2).copied().collect();
     let intent = (
         prop_oneof![
-            1 => prop::sample::select(wanted),
+            4 => prop::sample::select(wanted),
             1 => prop::sample::select(names),
         ],
         0..3_u8,
@@ -188,16 +201,19 @@ pub fn world() -> impl Strategy<Value = World> {
             key: key(number),
             script,
         });
-    (prop_oneof![1..3_u32, 3..9_u32], 0..4_u32, vec(intent, 2..9)).prop_map(
-        |(window, first_height, intents)| World {
+    (
+        prop_oneof![1 => 1..3_u32, 3 => 3..9_u32],
+        0..4_u32,
+        vec(intent, 2..11),
+    )
+        .prop_map(|(window, first_height, intents)| World {
             params: Params {
                 window,
                 first_height,
                 ..*Network::Regtest.params()
             },
             intents,
-        },
-    )
+        })
 }
 
 /// A world and a chain in it.

@@ -2,4 +2,5 @@
 
 pub mod bitcoind;
 pub mod chain;
+pub mod generator;
 pub mod vectors;

@@ -8,10 +8,11 @@
 )]
 
 use atname_indexer::{Auth, Event, Node, NodeError, Options, Shutdown, follow};
-use atname_protocol::Network;
+use atname_protocol::{Key, Network, QualifiedName};
 use atname_store::{Reader, Writer};
 use atname_tests::bitcoind::Bitcoind;
 use atname_tests::chain::{Row, hex, read_dat};
+use atname_tests::names::Registration;
 use serde_json::{Value, json};
 use std::fs;
 use std::num::NonZeroU32;
@@ -179,30 +180,11 @@ fn conformance_4_over_rpc() {
     conformance(4, "-rest=0");
 }
 
-/// A chain with a name on it: reserved, then claimed a block later.
+/// Registers a name of the default service; returns the claim's txid.
 fn register(node: &Bitcoind, name: &str) -> String {
-    use atname_protocol::{Commitment, Key, QualifiedName, Record};
-    let service = "gittorrent".parse().unwrap();
-    let name = QualifiedName::in_service(service, name).unwrap();
-    let key = Key::from_bytes([7; 20]);
-    let address = node.address().unwrap();
-    let script = atname_tests::chain::unhex(&node.script_pubkey(&address).unwrap()).unwrap();
-    let reserve = Record::Reserve {
-        service,
-        commitment: Commitment::new(name, key, &script),
-    };
-    let claim = Record::Claim { name, key };
-    node.send(&[json!({"data": hex(reserve.to_string().as_bytes())})])
-        .unwrap();
-    node.mine(1).unwrap();
-    let txid = node
-        .send(&[
-            json!({ address: "0.00000330" }),
-            json!({"data": hex(claim.to_string().as_bytes())}),
-        ])
-        .unwrap();
-    node.mine(1).unwrap();
-    txid
+    let name = QualifiedName::in_service("gittorrent".parse().unwrap(), name).unwrap();
+    let registration = Registration::new(node, name, Key::from_bytes([7; 20])).unwrap();
+    registration.register(node).unwrap()
 }
 
 #[test]

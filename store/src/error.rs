@@ -82,23 +82,23 @@ pub enum Error {
     #[error("the database must be opened again after an error; nothing was lost")]
     Poisoned,
     /// The file system refused.
-    #[error("{} cannot be opened: {source}", path.display())]
+    #[error("{} cannot be opened: {reason}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the file system said.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// SQLite refused: a full disk, for one.
     #[error(
-        "the database{} failed ({source}): what was committed is safe",
+        "the database{} failed ({reason}): what was committed is safe",
         on(path)
     )]
     Failed {
         /// The file, where it is known.
         path: Option<PathBuf>,
         /// What SQLite said.
-        source: rusqlite::Error,
+        reason: rusqlite::Error,
     },
 }
 
@@ -109,8 +109,8 @@ fn on(path: &Option<PathBuf>) -> String {
 }
 
 impl From<rusqlite::Error> for Error {
-    fn from(source: rusqlite::Error) -> Error {
-        Error::Failed { path: None, source }
+    fn from(reason: rusqlite::Error) -> Error {
+        Error::Failed { path: None, reason }
     }
 }
 
@@ -127,7 +127,7 @@ impl Error {
             Some(DatabaseBusy) => Error::Locked(path.into()),
             _ => Error::Failed {
                 path: Some(path.into()),
-                source: error,
+                reason: error,
             },
         }
     }

@@ -92,7 +92,7 @@ fn connection(path: &Path, access: OpenFlags) -> Result<Connection> {
         match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::CannotOpen) => Error::Io {
                 path: path.into(),
-                source: std::fs::File::open(path)
+                reason: std::fs::File::open(path)
                     .err()
                     .unwrap_or_else(|| std::io::ErrorKind::PermissionDenied.into()),
             },

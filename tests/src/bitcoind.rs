@@ -170,7 +170,8 @@ impl Bitcoind {
     /// What the node answers with.
     pub fn script_pubkey(&self, address: &str) -> Result<String> {
         let info = self.call("getaddressinfo", &[json!(address)])?;
-        Ok(info["scriptPubKey"].as_str().ok_or("no script")?.to_owned())
+        let script = info.get("scriptPubKey").and_then(Value::as_str);
+        Ok(script.ok_or("no script")?.to_owned())
     }
 
     /// Sends a transaction whose outputs begin with these, in this order, funded by the wallet with
@@ -182,8 +183,9 @@ impl Bitcoind {
         let raw = self.text("createrawtransaction", &[json!([]), json!(outputs)])?;
         let options = json!({"changePosition": outputs.len(), "change_type": "bech32m"});
         let funded = self.call("fundrawtransaction", &[json!(raw), options])?;
-        let signed = self.call("signrawtransactionwithwallet", &[funded["hex"].clone()])?;
-        self.text("sendrawtransaction", &[signed["hex"].clone()])
+        let hex = |answer: &Value| answer.get("hex").cloned().ok_or("no transaction");
+        let signed = self.call("signrawtransactionwithwallet", &[hex(&funded)?])?;
+        self.text("sendrawtransaction", &[hex(&signed)?])
     }
 
     /// The height of its tip.

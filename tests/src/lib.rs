@@ -3,4 +3,5 @@
 pub mod bitcoind;
 pub mod chain;
 pub mod generator;
+pub mod names;
 pub mod vectors;

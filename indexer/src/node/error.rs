@@ -25,14 +25,14 @@ pub enum NodeError {
     },
     /// The cookie cannot be read.
     #[error(
-        "the node's cookie {} cannot be read ({source}): start bitcoind, name its cookie with \
+        "the node's cookie {} cannot be read ({reason}): start bitcoind, name its cookie with \
          --cookie, or use --rpc-user", path.display()
     )]
     Cookie {
         /// The file.
         path: PathBuf,
         /// What the file system said.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The node refuses user and password.
     #[error("the node at {url} refuses {how}: check --cookie, or --rpc-user and its password")]

@@ -190,9 +190,9 @@ fn connect(url: &str, auth: &Auth) -> Result<Client, NodeError> {
     let transport = match auth {
         Auth::User { name, password } => transport.auth(name, Some(&password.0)),
         Auth::Cookie(path) => {
-            let cookie = std::fs::read_to_string(path).map_err(|source| NodeError::Cookie {
+            let cookie = std::fs::read_to_string(path).map_err(|reason| NodeError::Cookie {
                 path: path.clone(),
-                source,
+                reason,
             })?;
             transport.cookie_auth(cookie.trim_end())
         }

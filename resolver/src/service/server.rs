@@ -85,14 +85,14 @@ impl Config {
 pub enum Error {
     /// The address cannot be listened at.
     #[error(
-        "cannot listen at {address}: {source}; stop what listens there, or name another address \
+        "cannot listen at {address}: {reason}; stop what listens there, or name another address \
          with --listen"
     )]
     Listen {
         /// The address.
         address: SocketAddr,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -122,9 +122,9 @@ impl Server {
                 address,
                 config,
             }),
-            Err(source) => Err(Error::Listen {
+            Err(reason) => Err(Error::Listen {
                 address: config.listen,
-                source,
+                reason,
             }),
         }
     }
@@ -141,9 +141,9 @@ impl Server {
     /// # Errors
     /// Where the runtime does not take the listener.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        let listener = TcpListener::from_std(self.listener).map_err(|source| Error::Listen {
+        let listener = TcpListener::from_std(self.listener).map_err(|reason| Error::Listen {
             address: self.address,
-            source,
+            reason,
         })?;
         let Config { db, limits, .. } = self.config;
         let mut door = Door::new(routes::router(Arc::new(Pool::new(db)), &limits), &limits);

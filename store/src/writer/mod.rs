@@ -309,9 +309,9 @@ impl Drop for Block<'_> {
 
 /// Takes the lock that keeps a second writer out, and makes the folder where there is none.
 fn lock(path: &Path) -> Result<File> {
-    let failed = |source| Error::Io {
+    let failed = |reason| Error::Io {
         path: path.into(),
-        source,
+        reason,
     };
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(failed)?;
@@ -327,13 +327,13 @@ fn lock(path: &Path) -> Result<File> {
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(Error::Locked(path.into())),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
+        Err(TryLockError::Error(reason)) => Err(failed(reason)),
     }
 }
 
 fn at(path: &Path, error: Error) -> Error {
     match error {
-        Error::Failed { path: None, source } => Error::on(path, source),
+        Error::Failed { path: None, reason } => Error::on(path, reason),
         other => other,
     }
 }

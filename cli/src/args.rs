@@ -1,0 +1,203 @@
+//! The command line: every flag, and the environment variable that stands for it.
+
+use atname_protocol::Network;
+use clap::builder::BoolishValueParser;
+use clap::{Parser, Subcommand, ValueHint};
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+/// A registry of usernames on Bitcoin.
+///
+/// `atname run` follows your bitcoind and answers on http://127.0.0.1:8480; `atname resolve NAME`
+/// asks the database directly.
+#[derive(Debug, Parser)]
+#[command(
+    name = "atname",
+    version,
+    max_term_width = 100,
+    after_help = "Examples:
+  atname run                              follow the local mainnet node and answer over HTTP
+  atname --chain regtest index --once     index a private chain up to its tip
+  atname resolve cjb                      the 40 hex digits that @gittorrent!cjb stands for
+  atname show '@gittorrent!cjb'           everything about it, with its history
+  atname key new ~/.config/gittorrent/key make a signing key
+
+Settings come from flags, then the environment (ATNAME_CHAIN for --chain, and so on), then
+atname.toml in the data folder, then defaults that find a local node.
+
+Exit status: 0 done; 1 failed; 2 usage, a bad name included; 4 no such name, pending or revoked;
+5 no node or not in sync."
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What several commands share.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Settings")]
+pub(crate) struct Settings {
+    /// The network: mainnet, testnet4, signet or regtest [default: mainnet]
+    #[arg(long, env = "ATNAME_CHAIN", global = true, hide_env = true)]
+    pub(crate) chain: Option<Network>,
+
+    /// Folder of databases and of atname.toml [default: the platform's data folder]
+    #[arg(long, env = "ATNAME_DATA_DIR", global = true, hide_env = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) data_dir: Option<PathBuf>,
+
+    /// The database [default: CHAIN/atname.sqlite in the data folder]
+    #[arg(long, env = "ATNAME_DB", global = true, hide_env = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) db: Option<PathBuf>,
+
+    /// The node's RPC address [default: http://127.0.0.1 and the chain's port]
+    #[arg(
+        long,
+        env = "ATNAME_NODE",
+        global = true,
+        hide_env = true,
+        value_name = "URL"
+    )]
+    pub(crate) node: Option<String>,
+
+    /// The node's cookie [default: .cookie in bitcoind's data folder]
+    #[arg(long, env = "ATNAME_COOKIE", global = true, hide_env = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) cookie: Option<PathBuf>,
+
+    /// An RPC user instead of the cookie; the password is in ATNAME_RPC_PASSWORD or a file
+    #[arg(
+        long,
+        env = "ATNAME_RPC_USER",
+        global = true,
+        hide_env = true,
+        value_name = "NAME"
+    )]
+    pub(crate) rpc_user: Option<String>,
+
+    /// A file whose first line is the RPC password
+    #[arg(long, env = "ATNAME_RPC_PASSWORD_FILE", global = true, hide_env = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) rpc_password_file: Option<PathBuf>,
+
+    /// The service of names that are written without one [default: gittorrent]
+    #[arg(
+        long,
+        env = "ATNAME_SERVICE",
+        global = true,
+        hide_env = true,
+        value_name = "NAME"
+    )]
+    pub(crate) service: Option<String>,
+
+    /// Answer in JSON
+    #[arg(long, env = "ATNAME_JSON", global = true, hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Follow the node and write the database
+    #[command(after_help = "Examples:
+  atname index                            follow the local mainnet node until Ctrl-C
+  atname --chain signet index --once      stop at the tip
+  atname index --node http://10.0.0.2:8332 --rpc-user me")]
+    Index(Index),
+    /// Answer over HTTP from the database; needs no node, and holds no wallet and no key
+    #[command(after_help = "Examples:
+  atname serve
+  atname --chain regtest serve --listen 127.0.0.1:9000
+  curl localhost:8480/resolve/cjb")]
+    Serve(Serve),
+    /// Follow the node and answer over HTTP, in one process
+    #[command(after_help = "Examples:
+  atname run
+  atname --chain regtest run --listen 127.0.0.1:9000")]
+    Run(Serve),
+    /// Print the 40 hex digits that a name stands for
+    #[command(after_help = "Examples:
+  atname resolve cjb
+  atname resolve '@gittorrent!cjb' --depth 20
+  atname resolve cjb --pending --json
+
+Exit status 4 says that there is no such name, or that it is pending or revoked.")]
+    Resolve(Lookup),
+    /// Show one name in full, with its history
+    #[command(after_help = "Examples:
+  atname show cjb
+  atname show cjb --json")]
+    Show(Lookup),
+    /// Make an Ed25519 key, or show what it is in the DHT
+    #[command(subcommand)]
+    Key(Key),
+    /// Print the registry at the tip as JSON lines, by service, then name
+    #[command(after_help = "Examples:
+  atname export > registry.jsonl
+  atname export --depth 6 | jq -r 'select(.state == \"final\") | .name'")]
+    Export(Export),
+    /// Show tip, digest, counts and the node
+    Status,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Index {
+    /// Stop at the tip
+    #[arg(long, env = "ATNAME_ONCE", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) once: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Serve {
+    /// Address and port to answer at [default: 127.0.0.1:8480]
+    #[arg(long, env = "ATNAME_LISTEN", hide_env = true, value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Lookup {
+    /// The name; of another service as @service!name
+    pub(crate) name: String,
+
+    #[command(flatten)]
+    pub(crate) depth: Depth,
+
+    /// Take a name that is still pending, too
+    #[arg(long, env = "ATNAME_PENDING", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) pending: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Export {
+    /// Judge what is final on the chain without its last D - 1 blocks [default: 1, the rule alone]
+    #[arg(long, env = "ATNAME_DEPTH", hide_env = true, value_name = "D")]
+    pub(crate) depth: Option<NonZeroU32>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Depth {
+    /// Judge what is final on the chain without its last D - 1 blocks [default: the network's usual]
+    #[arg(long, env = "ATNAME_DEPTH", hide_env = true, value_name = "D")]
+    pub(crate) depth: Option<NonZeroU32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Make a key in a new file that only you can read, and print its DHT key
+    #[command(after_help = "Examples:
+  atname key new ~/.config/gittorrent/key
+
+The file is PKCS #8 in PEM, which openssl reads. A file that exists is never overwritten.")]
+    New(KeyFile),
+    /// Print the DHT key of a key file: the SHA-1 of its public key
+    #[command(after_help = "Examples:
+  atname key show ~/.config/gittorrent/key
+  atname key show ~/.config/gittorrent/key --json")]
+    Show(KeyFile),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct KeyFile {
+    /// The key file
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+}

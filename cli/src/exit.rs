@@ -1,0 +1,94 @@
+//! Exit statuses, one meaning each.
+
+use atname_indexer::{NodeError, follow};
+use atname_protocol::NameError;
+use atname_resolver as resolver;
+use std::fmt;
+use std::process::ExitCode;
+
+/// What the exit status says; 0 is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Status {
+    /// Anything that has no status of its own.
+    Failed = 1,
+    /// The command line, a bad name included.
+    Usage = 2,
+    /// No such name, pending, revoked.
+    NoName = 4,
+    /// No node, or not in sync.
+    NotReady = 5,
+}
+
+/// An error whose status its type does not tell.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) status: Status,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    pub(crate) fn usage(message: impl Into<String>) -> Failure {
+        Failure {
+            status: Status::Usage,
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn no_name(message: impl Into<String>) -> Failure {
+        Failure {
+            status: Status::NoName,
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The status that an error leaves the process with.
+pub(crate) fn status(error: &anyhow::Error) -> ExitCode {
+    let of_cause = error.chain().find_map(|cause| {
+        if let Some(failure) = cause.downcast_ref::<Failure>() {
+            return Some(failure.status);
+        }
+        if let Some(error) = cause.downcast_ref::<follow::Error>() {
+            return Some(match error {
+                follow::Error::Store(_) => Status::Failed,
+                follow::Error::Node(error) => of_node(error),
+                follow::Error::NodeBehind { .. } => Status::NotReady,
+            });
+        }
+        if let Some(error) = cause.downcast_ref::<NodeError>() {
+            return Some(of_node(error));
+        }
+        if let Some(error) = cause.downcast_ref::<resolver::Error>() {
+            return Some(of_answer(error));
+        }
+        cause.is::<NameError>().then_some(Status::Usage)
+    });
+    ExitCode::from(of_cause.unwrap_or(Status::Failed) as u8)
+}
+
+fn of_node(error: &NodeError) -> Status {
+    match error {
+        NodeError::Url { .. } => Status::Usage,
+        _ => Status::NotReady,
+    }
+}
+
+fn of_answer(error: &resolver::Error) -> Status {
+    match error {
+        resolver::Error::InvalidName { .. } => Status::Usage,
+        resolver::Error::NotRegistered { .. }
+        | resolver::Error::Pending { .. }
+        | resolver::Error::Revoked { .. } => Status::NoName,
+        resolver::Error::NotSynced { .. } => Status::NotReady,
+        _ => Status::Failed,
+    }
+}

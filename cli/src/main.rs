@@ -1,0 +1,24 @@
+//! `atname`: a registry of usernames on Bitcoin, from one binary.
+
+mod args;
+mod commands;
+mod config;
+mod exit;
+mod key_file;
+mod progress;
+mod row;
+mod stop;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    match commands::run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("atname: {error:#}");
+            exit::status(&error)
+        }
+    }
+}

@@ -118,6 +118,7 @@ impl<'a> Transaction<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
     use alloc::string::ToString;
 
     #[test]
@@ -126,6 +127,9 @@ mod tests {
         let hash: BlockHash = text.parse().unwrap();
         assert_eq!(hash.as_bytes()[0], 0x06);
         assert_eq!(hash.to_string(), text);
+        assert_eq!(format!("{hash:?}"), text);
+        let txid = Txid::from_bytes(*hash.as_bytes());
+        assert_eq!(OutPoint { txid, vout: 7 }.to_string(), format!("{text}:7"));
     }
 
     #[test]
@@ -133,5 +137,6 @@ mod tests {
         let at = |height, index| Position { height, index };
         assert!(at(7, 9) < at(8, 0));
         assert!(at(7, 1) < at(7, 2));
+        assert_eq!(at(7, 9).to_string(), "7:9");
     }
 }

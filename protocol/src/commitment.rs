@@ -66,3 +66,22 @@ impl FromStr for Commitment {
         hex::decode(text.as_bytes()).map(Commitment)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    #[test]
+    fn is_shown_as_a_record_writes_it() {
+        let text = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+        let commitment: Commitment = text.parse().unwrap();
+        assert_eq!(commitment.as_bytes()[1], 0x11);
+        assert_eq!(Commitment::from_bytes(*commitment.as_bytes()), commitment);
+        assert_eq!(
+            format!("{commitment} {commitment:?}"),
+            format!("{text} {text}")
+        );
+        assert!(text[2..].parse::<Commitment>().is_err());
+    }
+}

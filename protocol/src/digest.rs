@@ -166,3 +166,19 @@ impl FromStr for Digest {
         hex::decode(text.as_bytes()).map(Digest)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    #[test]
+    fn is_shown_in_the_order_of_its_bytes() {
+        let text = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+        let digest: Digest = text.parse().unwrap();
+        assert_eq!(digest.as_bytes()[1], 0x11);
+        assert_eq!(Digest::from_bytes(*digest.as_bytes()), digest);
+        assert_eq!(format!("{digest} {digest:?}"), format!("{text} {text}"));
+        assert!(text[2..].parse::<Digest>().is_err());
+    }
+}

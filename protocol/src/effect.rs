@@ -99,3 +99,56 @@ pub struct TransactionEffects {
     /// What it changed, in the order of the rules.
     pub effects: Vec<Effect>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_effect_has_a_word_and_those_of_names_a_name() {
+        let service: Service = "a".parse().unwrap();
+        let name = QualifiedName::in_service(service, "b").unwrap();
+        let commitment = Commitment::from_bytes([0; 32]);
+        let owner_script: Box<[u8]> = Box::default();
+        let position = Position {
+            height: 1,
+            index: 1,
+        };
+        let effects = [
+            Effect::Updated {
+                name,
+                key: Key::REVOKED,
+                owner_script: owner_script.clone(),
+                vout: 0,
+            },
+            Effect::Dormant { name },
+            Effect::Reserved {
+                service,
+                commitment,
+            },
+            Effect::Opened {
+                service,
+                commitment,
+                reservation: position,
+            },
+            Effect::Claimed {
+                name,
+                key: Key::REVOKED,
+                owner_script,
+                vout: 0,
+                priority: position,
+            },
+            Effect::Woken { name, vout: 0 },
+        ];
+        let kinds = [
+            "updated", "dormant", "reserved", "opened", "claimed", "woken",
+        ];
+        assert_eq!(effects.each_ref().map(Effect::kind), kinds);
+        let named = effects
+            .each_ref()
+            .map(|effect| effect.name() == Some(&name));
+        assert_eq!(named, [true, true, false, false, true, true]);
+        let unnamed = effects.each_ref().map(|effect| effect.name().is_none());
+        assert_eq!(unnamed, named.map(|named| !named));
+    }
+}

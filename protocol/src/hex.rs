@@ -73,6 +73,7 @@ pub(crate) fn write(bytes: impl IntoIterator<Item = u8>, out: &mut dyn fmt::Writ
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
 
     #[test]
     fn reads_digits_and_says_which_is_wrong() {
@@ -89,5 +90,12 @@ mod tests {
                 found: 5
             })
         );
+    }
+
+    #[test]
+    fn errors_say_which() {
+        let told = |text: &[u8]| decode::<2>(text).unwrap_err().to_string();
+        assert_eq!(told(b"0"), "4 hex digits are needed, not 1 characters");
+        assert_eq!(told(b"00x0"), "character 3 is not a lower-case hex digit");
     }
 }

@@ -51,3 +51,24 @@ impl FromStr for Key {
         hex::decode(text.as_bytes()).map(Key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    #[test]
+    fn zeros_alone_are_revoked() {
+        let text = "81e24205d4bac8496d3e13282c90ead5045f09ea";
+        let key: Key = text.parse().unwrap();
+        assert!(!key.is_revoked());
+        assert_eq!(key.as_bytes()[0], 0x81);
+        assert_eq!(format!("{key} {key:?}"), format!("{text} {text}"));
+        assert!(Key::from_bytes([0; Key::SIZE]).is_revoked());
+        assert!(
+            "81E24205d4bac8496d3e13282c90ead5045f09ea"
+                .parse::<Key>()
+                .is_err()
+        );
+    }
+}

@@ -185,10 +185,9 @@ impl QualifiedName {
     /// Where `name` is no label, or too long for a name of that service.
     pub fn in_service(service: Service, name: &str) -> Result<QualifiedName, NameError> {
         let max = Self::MAX_LABELS - service.len();
+        // No service is so short that a label of a name's own length would be the narrower bound.
         let name = name.parse().map_err(|error| match error {
-            NameError::TooLong { max: label } => NameError::TooLong {
-                max: max.min(label),
-            },
+            NameError::TooLong { .. } => NameError::TooLong { max },
             other => other,
         })?;
         Self::new(service, name)
@@ -197,7 +196,8 @@ impl QualifiedName {
     /// Reads what a user writes: `name`, which is then of `default`, or `@service!name`.
     ///
     /// # Errors
-    /// Where it is neither. Offsets count from the start of `text`.
+    /// Where it is neither. Offsets of characters and hyphens count from the start of `text`, lengths
+    /// are those of the label.
     pub fn parse(text: &str, default: Service) -> Result<QualifiedName, NameError> {
         let Some(full) = text.strip_prefix('@') else {
             return Self::in_service(default, text);
@@ -228,5 +228,107 @@ impl fmt::Display for QualifiedName {
 impl fmt::Debug for QualifiedName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::ToString;
+
+    fn service() -> Service {
+        "gittorrent".parse().unwrap()
+    }
+
+    fn parse(text: &str) -> Result<QualifiedName, NameError> {
+        QualifiedName::parse(text, service())
+    }
+
+    #[test]
+    fn what_a_user_writes_is_a_name_of_the_default_service_or_says_its_own() {
+        let name = parse("cjb").unwrap();
+        assert_eq!((name.service(), name.name().as_str()), (&service(), "cjb"));
+        assert_eq!(parse("@gittorrent!cjb"), Ok(name));
+        assert_eq!(parse("@a!b").unwrap().to_string(), "@a!b");
+        assert_eq!(
+            format!("{name:?} {:?}", name.name()),
+            "@gittorrent!cjb \"cjb\""
+        );
+        assert_eq!(format!("{:5}|", name.name()), "cjb  |");
+        assert_eq!(parse("@gittorrent"), Err(NameError::Form));
+        assert_eq!(parse(""), Err(NameError::Empty));
+        assert_eq!(parse("@a!"), Err(NameError::Empty));
+    }
+
+    #[test]
+    fn offsets_count_from_the_start_of_the_text() {
+        let character = |at, character| Err(NameError::Character { at, character });
+        assert_eq!(parse("cjB"), character(2, 'B'));
+        assert_eq!(parse("@aB!c"), character(2, 'B'));
+        assert_eq!(parse("@ab!cD"), character(5, 'D'));
+        assert_eq!(parse("@a-!c"), Err(NameError::Hyphen { at: 2 }));
+        assert_eq!(parse("@a!-c"), Err(NameError::Hyphen { at: 3 }));
+        assert_eq!(parse("@a!b!c"), character(4, '!'));
+    }
+
+    #[test]
+    fn a_length_is_that_of_the_label() {
+        let long = "b".repeat(37);
+        assert_eq!(parse(&long), Err(NameError::TooLong { max: 27 }));
+        assert_eq!(
+            parse(&format!("@a!{long}")),
+            Err(NameError::TooLong { max: 36 })
+        );
+        assert_eq!(
+            parse(&format!("@{}!b", "a".repeat(15))),
+            Err(NameError::TooLong { max: 14 })
+        );
+        let name: Name = "b".repeat(28).parse().unwrap();
+        assert_eq!(name.len(), 28);
+        assert_eq!(
+            QualifiedName::new(service(), name),
+            Err(NameError::TooLong { max: 27 })
+        );
+    }
+
+    #[test]
+    fn errors_say_where() {
+        let at = |error: NameError| (error.at(), error.to_string());
+        let told = |text: &str| at(parse(text).unwrap_err());
+        assert_eq!(told(""), (0, "it is empty".into()));
+        assert_eq!(
+            told(&"b".repeat(28)),
+            (27, "it is longer than 27 characters".into())
+        );
+        assert_eq!(
+            told("cJb"),
+            (
+                1,
+                "'J' at position 2 is upper case, and names are lower case".into()
+            )
+        );
+        assert_eq!(
+            told("c\nb"),
+            (1, "'\\n' at position 2 is none of a-z, 0-9 and '-'".into())
+        );
+        assert_eq!(
+            told("cj-"),
+            (
+                2,
+                "the hyphen at position 3 does not stand alone between letters or digits".into()
+            )
+        );
+        assert_eq!(
+            told("@cjb"),
+            (0, "what begins with '@' is written @service!name".into())
+        );
+    }
+
+    #[test]
+    fn labels_are_ordered_as_their_bytes() {
+        let label = |text: &str| -> Name { text.parse().unwrap() };
+        let ordered = ["0", "a", "a-b", "a0", "aa", "ab", "b"];
+        assert!(ordered.map(label).is_sorted());
     }
 }

@@ -133,3 +133,22 @@ const REGTEST: Params = Params {
     first_height: 0,
     usual_depth: 1,
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn networks_are_read_by_the_name_that_they_show() {
+        for network in Network::ALL {
+            assert_eq!(network.to_string().parse(), Ok(network));
+            assert!(network.params().usual_depth >= 1);
+        }
+        assert_eq!("testnet".parse::<Network>(), Err(UnknownNetwork));
+        assert_eq!(
+            UnknownNetwork.to_string(),
+            "a chain is one of mainnet, testnet4, signet, regtest"
+        );
+    }
+}

@@ -51,11 +51,9 @@ impl Record {
         payload(script).and_then(Record::parse)
     }
 
-    /// Reads the bytes of a record; upper case and anything left over never parse.
+    /// Reads the bytes of a record; upper case and anything left over never parse. What parses has at
+    /// most [`MAX_SIZE`] bytes, since labels and digits are bounded.
     pub fn parse(bytes: &[u8]) -> Option<Record> {
-        if bytes.len() > MAX_SIZE {
-            return None;
-        }
         let text = core::str::from_utf8(bytes).ok()?;
         let (service, rest) = text.strip_prefix('@')?.split_once('!')?;
         let service = service.parse().ok()?;
@@ -101,6 +99,55 @@ impl fmt::Display for Record {
                 write!(f, "{name}!")?;
                 hex::write(*key.as_bytes(), f)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn the_longest_records_fill_the_script() {
+        let commitment = Commitment::from_bytes([0xab; 32]);
+        let service: Service = "a".repeat(14).parse().unwrap();
+        let reserve = Record::Reserve {
+            service,
+            commitment,
+        };
+        let claim = Record::Claim {
+            name: QualifiedName::in_service(service, &"b".repeat(23)).unwrap(),
+            key: Key::from_bytes([0xcd; Key::SIZE]),
+        };
+        for record in [reserve, claim] {
+            assert_eq!(record.to_string().len(), MAX_SIZE);
+            assert_eq!(record.to_script().len(), MAX_SIZE + 3);
+            assert_eq!(Record::parse(record.to_string().as_bytes()), Some(record));
+        }
+    }
+
+    #[test]
+    fn a_payload_is_one_minimal_push() {
+        let push = |head: &[u8], size: usize| [head, &vec![b'x'; size]].concat();
+        for size in 1..=75 {
+            assert_eq!(
+                payload(&push(&[0x6a, size], size.into())),
+                Some(&*vec![b'x'; size.into()])
+            );
+        }
+        for size in 76..=80 {
+            let script = push(&[0x6a, 0x4c, size], size.into());
+            assert_eq!(payload(&script), Some(&*vec![b'x'; size.into()]));
+        }
+        for none in [
+            push(&[0x6a, 0x00], 0),
+            push(&[0x6a, 0x4c, 75], 75),
+            push(&[0x6a, 0x4c, 81], 81),
+            push(&[0x6a, 76], 76),
+            push(&[0x6a, 0x4c, 0], 0),
+        ] {
+            assert_eq!(payload(&none), None, "{none:02x?}");
         }
     }
 }

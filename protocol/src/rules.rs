@@ -286,3 +286,108 @@ pub fn finality(
         (None, _) => Finality::Pending,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::Network;
+    use crate::state::Memory;
+    use crate::{Commitment, OutPoint, Txid};
+    use alloc::vec;
+
+    fn params() -> Params {
+        Params {
+            window: 3,
+            first_height: 5,
+            ..*Network::Regtest.params()
+        }
+    }
+
+    #[test]
+    fn windows_have_both_their_edges() {
+        assert_eq!(live(&params(), 9), 6..9);
+        assert_eq!(live(&params(), 2), 0..2);
+        assert_eq!(openable(&params(), 9), 7..10);
+        assert_eq!(openable(&params(), 1), 0..2);
+    }
+
+    #[test]
+    fn nothing_is_judged_below_the_first_height() {
+        let judged = |tip, depth| judged_height(&params(), tip, NonZeroU32::new(depth).unwrap());
+        assert_eq!(judged(7, 1), Some(7));
+        assert_eq!(judged(7, 3), Some(5));
+        assert_eq!(judged(7, 4), None);
+        assert_eq!(judged(7, 8), None);
+        assert_eq!(judged(7, 9), None);
+        assert_eq!(judged(4, 1), None);
+    }
+
+    #[test]
+    fn final_is_what_stands_deep_enough_and_has_nothing_open_before_it() {
+        let at = |height| Position { height, index: 1 };
+        let of = |judged, claim, open: Option<u32>| finality(judged, claim, at(5), open.map(at));
+        assert_eq!(of(Some(7), 7, None), Finality::Final);
+        assert_eq!(of(Some(7), 8, None), Finality::Pending);
+        assert_eq!(of(Some(7), 7, Some(4)), Finality::Pending);
+        assert_eq!(of(Some(7), 7, Some(5)), Finality::Final);
+        assert_eq!(of(Some(7), 7, Some(6)), Finality::Final);
+        assert_eq!(of(None, 7, None), Finality::Pending);
+    }
+
+    /// What a tool tells its user of a transaction, step by step.
+    #[test]
+    fn every_record_has_a_verdict() {
+        let name = QualifiedName::in_service("a".parse().unwrap(), "b").unwrap();
+        let key = |byte| Key::from_bytes([byte; Key::SIZE]);
+        let claim = |byte| Record::Claim {
+            name,
+            key: key(byte),
+        };
+        let reserve = |byte| Record::Reserve {
+            service: *name.service(),
+            commitment: Commitment::new(name, key(byte), b"x"),
+        };
+        let at = |height, index| Position { height, index };
+        let txid = |n| Txid::from_bytes([n; 32]);
+        let coin = |n| OutPoint {
+            txid: txid(n),
+            vout: 0,
+        };
+        let held = |height, index| Verdict::Held {
+            priority: at(5, 0),
+            reservation: at(height, index),
+        };
+        let steps = [
+            (at(4, 0), Some(reserve(1)), None, Verdict::TooEarly),
+            (at(5, 0), Some(reserve(1)), None, Verdict::Reserved),
+            (at(5, 1), Some(reserve(2)), None, Verdict::Reserved),
+            (at(5, 2), Some(claim(2)), None, Verdict::NoReservation),
+            (at(5, 3), None, None, Verdict::NoRecord),
+            (at(6, 0), Some(claim(2)), None, Verdict::Registered),
+            (at(6, 1), Some(claim(3)), Some(5), Verdict::Updated),
+            (
+                at(6, 2),
+                Some(claim(1)),
+                None,
+                Verdict::TakenOver { from: at(5, 1) },
+            ),
+            (at(6, 3), Some(claim(1)), None, held(5, 0)),
+            (at(6, 4), Some(claim(2)), None, held(5, 1)),
+            (at(6, 5), None, Some(7), Verdict::NoRecord),
+            (at(9, 0), Some(claim(1)), None, Verdict::NoReservation),
+        ];
+        let mut state = Memory::new();
+        for (n, (position, record, spends, expected)) in (0..).zip(steps) {
+            let inputs: Vec<OutPoint> = spends.map(coin).into_iter().collect();
+            let script = record.map(|record| record.to_script()).unwrap_or_default();
+            let outputs = vec![&b"x"[..], &script];
+            let tx = Transaction {
+                inputs: &inputs,
+                outputs: &outputs,
+            };
+            let Ok(decision) = transaction(&params(), position, &tx, &state);
+            assert_eq!(decision.verdict, expected, "step {n}");
+            let Ok(_) = crate::state::connect(&params(), position, &tx, || txid(n), &mut state);
+        }
+    }
+}

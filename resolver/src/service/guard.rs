@@ -100,3 +100,35 @@ fn body_size(headers: &HeaderMap) -> u64 {
         .and_then(|size| size.to_str().ok()?.parse().ok())
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::routing::post;
+    use axum::{Router, middleware};
+    use hyper::service::Service as _;
+    use hyper_util::service::TowerToHyperService;
+    use std::time::Duration;
+
+    #[test]
+    fn a_request_that_does_not_come_to_its_end_is_given_up() {
+        let limits = Limits {
+            request_timeout: Duration::from_millis(20),
+            ..Limits::default()
+        };
+        let app = Router::new()
+            .route("/", post(std::future::pending::<()>))
+            .layer(middleware::from_fn_with_state(limits, run));
+        let request = axum::http::Request::post("/").body(Body::empty()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let service = TowerToHyperService::new(app);
+        let response = runtime.block_on(service.call(request)).unwrap();
+        assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+        let kind = response.headers().get(header::CONTENT_TYPE).unwrap();
+        assert_eq!(kind, "application/problem+json");
+    }
+}

@@ -177,6 +177,11 @@ impl Chain {
         self.commit();
     }
 
+    /// Blocks from here on have other hashes, as those of another branch.
+    pub(crate) fn fork(&mut self) {
+        self.branch += 1;
+    }
+
     /// Empty blocks up to a height.
     pub(crate) fn grow_to(&mut self, height: u32) {
         while self.next <= height {
@@ -190,7 +195,7 @@ impl Chain {
     pub(crate) fn disconnect(&mut self) {
         self.writer().disconnect_tip().unwrap();
         self.next -= 1;
-        self.branch += 1;
+        self.fork();
     }
 
     /// Ends the writer, and leaves one file without a log.

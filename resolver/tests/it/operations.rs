@@ -91,12 +91,17 @@ fn below_the_first_height_the_tip_is_the_nodes() {
     server.get("/v1/digests/1000").problem(404, "no-block");
     assert_eq!(server.get("/readyz").status, 200);
 
-    // The digest stands still there, the tip does not.
+    // The digest stands still there, the tip does not: neither its height, nor its block.
+    let tag = response.header("etag").unwrap();
+    let again = || server.get_with("/v1/tip", &[("If-None-Match", tag)]);
+    assert_eq!(again().status, 304);
+    chain.fork();
+    chain.note_node(1000);
+    chain.commit();
+    assert_eq!(again().json()["hash"], chain.hash(1000).to_string());
     chain.note_node(1001);
     chain.commit();
-    let tag = response.header("etag").unwrap();
-    let again = server.get_with("/v1/tip", &[("If-None-Match", tag)]);
-    assert_eq!(again.json()["height"], 1001);
+    assert_eq!(again().json()["height"], 1001);
 }
 
 #[test]

@@ -9,10 +9,11 @@
 
 use atname_indexer::{Auth, Event, Node, NodeError, Options, Shutdown, follow};
 use atname_protocol::{Key, Network, QualifiedName};
-use atname_store::{Reader, Writer};
+use atname_store::Writer;
 use atname_tests::bitcoind::Bitcoind;
-use atname_tests::chain::{Row, hex, read_dat};
+use atname_tests::chain::{Row, read_dat};
 use atname_tests::names::Registration;
+use atname_tests::registry::{dump, rows};
 use serde_json::{Value, json};
 use std::fs;
 use std::num::NonZeroU32;
@@ -54,55 +55,11 @@ impl Registry {
     }
 
     fn rows(&self, depth: u32) -> Vec<Row> {
-        let reader = Reader::open(&self.db()).unwrap();
-        let snapshot = reader.snapshot().unwrap();
-        let mut rows = Vec::new();
-        snapshot
-            .for_each(|entry| -> Result<(), atname_store::Error> {
-                let finality = snapshot.finality(&entry, NonZeroU32::new(depth).unwrap())?;
-                rows.push(Row {
-                    service: entry.name.service().to_string(),
-                    name: entry.name.name().to_string(),
-                    key: entry.key.to_string(),
-                    revoked: entry.key.is_revoked(),
-                    state: format!("{finality:?}").to_lowercase(),
-                    priority: (entry.priority.height, entry.priority.index),
-                    owner: entry.owner.map(|coin| coin.to_string()),
-                    owner_script: hex(&entry.owner_script),
-                    owner_state: entry.owner.map_or("dormant", |_| "held").into(),
-                });
-                Ok(())
-            })
-            .unwrap();
-        rows
+        rows(&self.db(), NonZeroU32::new(depth).unwrap()).unwrap()
     }
 
-    /// Every row of every table but `chain`, which notes what the node said.
     fn dump(&self) -> String {
-        let db = rusqlite::Connection::open(self.db()).unwrap();
-        let mut dump = String::new();
-        for table in [
-            "blocks",
-            "services",
-            "reservations",
-            "openings",
-            "versions",
-            "names",
-        ] {
-            let mut query = db
-                .prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2"))
-                .unwrap();
-            let columns = query.column_count();
-            let mut rows = query.query([]).unwrap();
-            while let Some(row) = rows.next().unwrap() {
-                dump.push_str(table);
-                for column in 0..columns {
-                    dump.push_str(&format!(" {:?}", row.get_ref(column).unwrap()));
-                }
-                dump.push('\n');
-            }
-        }
-        dump
+        dump(&self.db()).unwrap()
     }
 }
 

@@ -1,6 +1,7 @@
 //! A real bitcoind in regtest: its own folder and ports, gone when it is dropped.
 
-use bitcoincore_rpc::{Auth, Client, RpcApi as _};
+use bitcoincore_rpc::jsonrpc::simple_http::SimpleHttpTransport;
+use bitcoincore_rpc::{Client, RpcApi as _, jsonrpc};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -11,8 +12,8 @@ use tempfile::TempDir;
 /// What the harness fails with.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// bitcoind takes about a second to start; a busy machine takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// bitcoind starts within about a second and answers at once; a busy machine takes longer.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A bitcoind that runs as long as this lives.
 pub struct Bitcoind {
@@ -120,7 +121,13 @@ impl Bitcoind {
     /// # Errors
     /// What it answers with.
     pub fn call(&self, method: &str, arguments: &[Value]) -> Result<Value> {
-        let client = Client::new(&self.url(), Auth::CookieFile(self.cookie()))?;
+        let cookie = std::fs::read_to_string(self.cookie())?;
+        let transport = SimpleHttpTransport::builder()
+            .url(&self.url())?
+            .timeout(PATIENCE)
+            .cookie_auth(cookie)
+            .build();
+        let client = Client::from_jsonrpc(jsonrpc::Client::with_transport(transport));
         Ok(client.call(method, arguments)?)
     }
 

@@ -4,4 +4,5 @@ pub mod bitcoind;
 pub mod chain;
 pub mod generator;
 pub mod names;
+pub mod registry;
 pub mod vectors;

@@ -123,9 +123,9 @@ impl Progress {
         }
         if let Some(catch_up) = self.catch_up.take() {
             let (blocks, megabytes) = catch_up.rates();
-            let time = indicatif::HumanDuration(catch_up.started.elapsed());
+            let seconds = catch_up.started.elapsed().as_secs_f64();
             eprintln!(
-                "{} blocks in {time}, {blocks:.0} blocks/s, {megabytes:.1} MB/s",
+                "{} blocks in {seconds:.1} s, {blocks:.0} blocks/s, {megabytes:.1} MB/s",
                 catch_up.blocks
             );
         }

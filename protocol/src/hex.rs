@@ -57,7 +57,7 @@ pub(crate) fn decode<const N: usize>(text: &[u8]) -> Result<[u8; N], HexError> {
     for (i, (byte, pair)) in bytes.iter_mut().zip(text.chunks_exact(2)).enumerate() {
         for (j, digit) in pair.iter().enumerate() {
             let value = nibble(*digit).ok_or(HexError::Digit { at: 2 * i + j })?;
-            *byte = *byte << 4 | value;
+            *byte = 16 * *byte + value;
         }
     }
     Ok(bytes)
@@ -96,6 +96,10 @@ mod tests {
     fn errors_say_which() {
         let told = |text: &[u8]| decode::<2>(text).unwrap_err().to_string();
         assert_eq!(told(b"0"), "4 hex digits are needed, not 1 characters");
+        assert_eq!(
+            decode::<20>(b"").unwrap_err().to_string(),
+            "40 hex digits are needed, not 0 characters"
+        );
         assert_eq!(told(b"00x0"), "character 3 is not a lower-case hex digit");
     }
 }

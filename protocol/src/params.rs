@@ -103,7 +103,7 @@ const fn block_hash(display: &[u8; 64]) -> BlockHash {
         } else {
             digit - b'a' + 10
         };
-        bytes[31 - i / 2] = bytes[31 - i / 2] << 4 | nibble;
+        bytes[31 - i / 2] = 16 * bytes[31 - i / 2] + nibble;
         i += 1;
     }
     BlockHash::from_bytes(bytes)

@@ -2,11 +2,13 @@
 //! response has, and a line in the log.
 
 use super::problem::{Cause, Kind, Problem};
+use super::seldom::Seldom;
 use super::server::Limits;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
 use std::time::Instant;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
@@ -28,8 +30,26 @@ const ALWAYS: [(HeaderName, HeaderValue); 4] = [
     ),
 ];
 
+/// What every request is held to.
+#[derive(Debug, Clone)]
+pub(super) struct Guard {
+    limits: Limits,
+    overloads: Arc<Seldom>,
+}
+
+impl Guard {
+    /// A guard with these limits.
+    pub(super) fn new(limits: &Limits) -> Guard {
+        Guard {
+            limits: limits.clone(),
+            overloads: Arc::default(),
+        }
+    }
+}
+
 /// Runs a request within the limits.
-pub(super) async fn run(State(limits): State<Limits>, request: Request, next: Next) -> Response {
+pub(super) async fn run(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let limits = &guard.limits;
     let started = Instant::now();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
@@ -57,20 +77,24 @@ pub(super) async fn run(State(limits): State<Limits>, request: Request, next: Ne
     };
     response.headers_mut().extend(ALWAYS);
 
-    let status = response.status();
-    if status.is_server_error() {
-        let cause = response.extensions().get::<Cause>();
-        let cause = cause.map_or("unknown", |Cause(cause)| cause);
-        let status = status.as_u16();
-        // That the registry is behind is no failure of the service.
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            tracing::warn!(%method, ?path, status, cause, "cannot answer");
-        } else {
-            tracing::error!(%method, ?path, status, cause, "failed");
+    let status = response.status().as_u16();
+    let elapsed = started.elapsed();
+    match response.extensions().get::<Cause>() {
+        Some(Cause { kind, text }) if *kind == Kind::Internal => {
+            tracing::error!(%method, ?path, status, cause = text, "failed");
         }
-    } else {
-        let status = status.as_u16();
-        tracing::debug!(%method, ?path, status, elapsed = ?started.elapsed(), "answered");
+        // Whoever causes these must not fill the log as well.
+        Some(Cause { kind, .. })
+            if *kind == Kind::Overloaded
+                && let Some(count) = guard.overloads.count(started) =>
+        {
+            tracing::warn!(%method, ?path, status, count, "too many connections at once");
+        }
+        // Not synced is among these: whoever waits for the indexer asks again and again.
+        Some(Cause { text, .. }) => {
+            tracing::debug!(%method, ?path, status, ?elapsed, cause = text, "refused");
+        }
+        None => tracing::debug!(%method, ?path, status, ?elapsed, "answered"),
     }
     response
 }
@@ -119,7 +143,7 @@ mod tests {
         };
         let app = Router::new()
             .route("/", post(std::future::pending::<()>))
-            .layer(middleware::from_fn_with_state(limits, run));
+            .layer(middleware::from_fn_with_state(Guard::new(&limits), run));
         let request = axum::http::Request::post("/").body(Body::empty()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()

@@ -10,6 +10,7 @@
 //! | `respond` | what an answer looks like: form, `ETag`, caching |
 //! | `problem` | what an error looks like (RFC 9457) |
 //! | `guard` | what holds for every request: time, size, headers, log |
+//! | `seldom` | which lines of the log a flood writes |
 //!
 //! `resolver/README.md` is the reference of what it answers.
 
@@ -21,6 +22,7 @@ mod pool;
 mod problem;
 mod respond;
 mod routes;
+mod seldom;
 mod server;
 
 pub use server::{Config, Error, Limits, Server};

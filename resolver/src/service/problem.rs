@@ -18,9 +18,14 @@ pub(super) struct Problem {
     cause: Option<String>,
 }
 
-/// Why a request failed, for the log of a response that says nothing of it.
+/// Why a request was not answered, for the log: the response itself may say nothing of it.
 #[derive(Debug, Clone)]
-pub(super) struct Cause(pub(super) String);
+pub(super) struct Cause {
+    /// What kind of problem it is.
+    pub(super) kind: Kind,
+    /// The whole of it.
+    pub(super) text: String,
+}
 
 /// What kind of problem it is: everything that does not depend on the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -293,8 +298,10 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.kind.retry_after() {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        let cause = self.cause.unwrap_or(self.detail);
-        response.extensions_mut().insert(Cause(cause));
+        response.extensions_mut().insert(Cause {
+            kind: self.kind,
+            text: self.cause.unwrap_or(self.detail),
+        });
         response
     }
 }

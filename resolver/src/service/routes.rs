@@ -4,7 +4,7 @@
 use super::accept::Format;
 use super::etag::ETag;
 use super::extract::{AtHeight, DEFAULT_SERVICE, Plain, Resolve};
-use super::guard;
+use super::guard::{self, Guard};
 use super::pool::Pool;
 use super::problem::{Kind, Problem};
 use super::respond::Reply;
@@ -36,7 +36,10 @@ pub(super) fn router(pool: Arc<Pool>, limits: &Limits) -> Router {
         .route("/readyz", read(readyz))
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
-        .layer(middleware::from_fn_with_state(limits.clone(), guard::run))
+        .layer(middleware::from_fn_with_state(
+            Guard::new(limits),
+            guard::run,
+        ))
         .with_state(pool)
 }
 
@@ -50,7 +53,10 @@ pub(super) fn overloaded(limits: &Limits) -> Router {
     }
     Router::new()
         .fallback(refuse)
-        .layer(middleware::from_fn_with_state(limits.clone(), guard::run))
+        .layer(middleware::from_fn_with_state(
+            Guard::new(limits),
+            guard::run,
+        ))
 }
 
 /// A path that can be read: GET, HEAD, OPTIONS.

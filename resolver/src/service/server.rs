@@ -2,6 +2,7 @@
 
 use super::pool::Pool;
 use super::routes;
+use super::seldom::Seldom;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -13,7 +14,7 @@ use std::net::{SocketAddr, TcpListener as Listener};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -147,6 +148,7 @@ impl Server {
         })?;
         let Config { db, limits, .. } = self.config;
         let mut door = Door::new(routes::router(Arc::new(Pool::new(db)), &limits), &limits);
+        let failures = Seldom::default();
         let mut shutdown = pin!(shutdown);
         tracing::info!(address = %self.address, "listening");
         loop {
@@ -156,7 +158,9 @@ impl Server {
                     Ok((stream, _)) => door.admit(stream),
                     Err(error) if is_of_connection(&error) => {}
                     Err(error) => {
-                        tracing::error!(%error, "cannot accept connections");
+                        if let Some(count) = failures.count(Instant::now()) {
+                            tracing::error!(%error, count, "cannot accept connections");
+                        }
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },

@@ -1,7 +1,7 @@
 //! Tip, parameters, digests, health; and a database that is not there, behind, or broken.
 
 use crate::chain::{Chain, TIP, world};
-use crate::client::serve;
+use crate::client::{serve, serve_with};
 use atname_protocol::{Digest, Network};
 use serde_json::json;
 use std::io::Write;
@@ -202,9 +202,15 @@ fn log() -> &'static Mutex<Vec<u8>> {
     })
 }
 
+fn lines_with(word: &str) -> Vec<String> {
+    let text = String::from_utf8(log().lock().unwrap().clone()).unwrap();
+    let lines = text.lines().filter(|line| line.contains(word));
+    lines.map(str::to_owned).collect()
+}
+
 #[test]
 fn a_500_says_nothing_to_the_client_and_everything_to_the_log() {
-    let log = log();
+    log();
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("not-a-registry.sqlite");
     std::fs::write(&db, "hello ".repeat(1000)).unwrap();
@@ -214,17 +220,38 @@ fn a_500_says_nothing_to_the_client_and_everything_to_the_log() {
     assert!(!response.body.contains("sqlite"), "{response:?}");
     assert!(!response.body.contains("SQLite"), "{response:?}");
 
-    let text = String::from_utf8(log.lock().unwrap().clone()).unwrap();
-    let lines: Vec<_> = text
-        .lines()
-        .filter(|line| line.contains("seen-in-the-log"))
-        .collect();
+    let lines = lines_with("seen-in-the-log");
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("ERROR"), "{lines:?}");
     assert!(lines[0].contains("not-a-registry.sqlite"), "{lines:?}");
     assert!(lines[0].contains("is not an SQLite database"), "{lines:?}");
     // Ordinary answers leave no line at the usual level.
     server.get("/resolve/Not-In-The-Log");
-    let text = String::from_utf8(log.lock().unwrap().clone()).unwrap();
-    assert!(!text.contains("Not-In-The-Log"));
+    assert!(lines_with("Not-In-The-Log").is_empty());
+}
+
+/// Whoever waits for the indexer asks again and again, and whoever floods the service gets refused:
+/// neither fills the log.
+#[test]
+fn what_is_to_be_expected_does_not_fill_the_log() {
+    log();
+    let mut chain = world();
+    chain.note_node(20);
+    chain.commit();
+    let behind = serve(&chain.db());
+    let absent = serve(&chain.folder().join("absent.sqlite"));
+    for server in [&behind, &absent] {
+        let response = server.get("/resolve/while-catching-up");
+        response.problem(503, "not-synced");
+    }
+    assert!(lines_with("while-catching-up").is_empty());
+
+    let full = serve_with(&chain.db(), |config| config.limits.connections = 0);
+    for _ in 0..20 {
+        let response = full.get("/resolve/in-a-flood");
+        response.problem(503, "overloaded");
+    }
+    let lines = lines_with("in-a-flood");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("WARN"), "{lines:?}");
 }

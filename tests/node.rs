@@ -7,7 +7,8 @@
     reason = "a test that cannot set up its node has failed"
 )]
 
-use atname_indexer::{Auth, Event, Node, NodeError, Options, Shutdown, follow};
+use atname_indexer::{Event, Options, Shutdown, follow};
+use atname_node::{Auth, Node, NodeError};
 use atname_protocol::{Key, Network, QualifiedName};
 use atname_store::Writer;
 use atname_tests::bitcoind::Bitcoind;
@@ -255,7 +256,7 @@ fn a_node_that_cannot_be_followed_is_refused() {
 
     let stranger = Auth::User {
         name: "me".into(),
-        password: atname_indexer::node::Password::new("hunter2".into()),
+        password: atname_node::Password::new("hunter2".into()),
     };
     let error = asked(&node.url(), stranger, Network::Regtest).unwrap_err();
     assert!(matches!(error, NodeError::Unauthorized { .. }));
@@ -308,7 +309,7 @@ fn a_stranger_at_the_address_is_no_node() {
     });
     let auth = Auth::User {
         name: "me".into(),
-        password: atname_indexer::node::Password::new("secret".into()),
+        password: atname_node::Password::new("secret".into()),
     };
     let error = Node::new(&url, auth, Network::Regtest)
         .unwrap()

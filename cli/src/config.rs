@@ -4,8 +4,7 @@
 use crate::args::Settings;
 use crate::exit::Failure;
 use anyhow::{Context as _, Result};
-use atname_indexer::Auth;
-use atname_indexer::node::{Node, Password};
+use atname_node::{Auth, Node, Password};
 use atname_protocol::{Network, QualifiedName, Service};
 use serde::Deserialize;
 use std::net::SocketAddr;

@@ -1,6 +1,7 @@
 //! Exit statuses, one meaning each.
 
-use atname_indexer::{NodeError, follow};
+use atname_indexer::follow;
+use atname_node::NodeError;
 use atname_protocol::NameError;
 use atname_resolver as resolver;
 use std::fmt;
@@ -59,7 +60,7 @@ pub(crate) fn status(error: &anyhow::Error) -> ExitCode {
         }
         if let Some(error) = cause.downcast_ref::<follow::Error>() {
             return Some(match error {
-                follow::Error::Store(_) => Status::Failed,
+                follow::Error::Store(_) | follow::Error::Block(_) => Status::Failed,
                 follow::Error::Node(error) => of_node(error),
                 follow::Error::NodeBehind { .. } => Status::NotReady,
             });

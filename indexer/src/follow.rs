@@ -1,9 +1,9 @@
 //! The loop that keeps the registry at the node's tip: take back what the node has left, connect
 //! what it has, commit, wait.
 
-use crate::block::BlockError;
-use crate::node::{Node, NodeError, NodeTip};
+use crate::block::{Block, BlockError};
 use crate::shutdown::Shutdown;
+use atname_node::{Node, NodeError, NodeTip};
 use atname_protocol::{BlockHash, Height};
 use atname_store::Writer;
 use std::time::{Duration, Instant};
@@ -56,6 +56,9 @@ pub enum Error {
     /// The node.
     #[error(transparent)]
     Node(#[from] NodeError),
+    /// The node sent something else than the block that was asked for.
+    #[error("the node sent what is not the block that was asked for: {0}")]
+    Block(#[from] BlockError),
     /// The database.
     #[error(transparent)]
     Store(#[from] atname_store::Error),
@@ -125,9 +128,10 @@ pub fn follow(
         };
         let passes = match &error {
             Error::Node(error @ NodeError::WarmingUp { .. }) => error.is_passing(),
-            Error::Node(NodeError::Block(BlockError::Decode { .. })) => met,
             Error::Node(error) => met && error.is_passing(),
             Error::NodeBehind { .. } => !options.once,
+            // It may have been cut off; another try tells.
+            Error::Block(_) => met && !options.once,
             Error::Store(_) => false,
         };
         if !passes {
@@ -187,7 +191,8 @@ fn round(
         let Some(hash) = node.block_hash(height)? else {
             return Ok(Round::Again);
         };
-        let (block, size) = node.block(hash)?;
+        let bytes = node.block(hash)?;
+        let block = Block::decode(hash, &bytes)?;
         if writer.tip().is_some_and(|tip| tip.hash != block.parent()) {
             return Ok(Round::Again);
         }
@@ -195,7 +200,7 @@ fn round(
         watch(Event::Connected {
             height,
             hash,
-            size,
+            size: bytes.len(),
             effects: effects.iter().map(|t| t.effects.len()).sum(),
             target: goal.target,
         });

@@ -3,16 +3,13 @@
 //!
 //! | module | what it does |
 //! | --- | --- |
-//! | [`node`] | asks a bitcoind over RPC, and over REST where it offers that |
 //! | [`block`] | feeds a raw block to the writer |
 //! | [`follow`] | the loop: disconnect, connect, commit, wait |
 //! | [`shutdown`] | how the loop is asked to stop |
 
 pub mod block;
 pub mod follow;
-pub mod node;
 pub mod shutdown;
 
 pub use follow::{Error, Event, Options, follow};
-pub use node::{Auth, Node, NodeError};
 pub use shutdown::Shutdown;

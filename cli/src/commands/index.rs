@@ -18,7 +18,7 @@ pub(crate) fn run(config: &Config, once: bool) -> Result<()> {
 
 /// Follows the node, telling of it on stderr.
 pub(super) fn index(
-    node: &mut atname_indexer::Node,
+    node: &mut atname_node::Node,
     writer: &mut Writer,
     options: Options,
     shutdown: &Shutdown,
@@ -31,11 +31,11 @@ pub(super) fn index(
 }
 
 /// Asks the node once, and waits while it warms up.
-pub(super) fn first_look(node: &mut atname_indexer::Node, shutdown: &Shutdown) -> Result<()> {
+pub(super) fn first_look(node: &mut atname_node::Node, shutdown: &Shutdown) -> Result<()> {
     let mut told = false;
     loop {
         match node.tip() {
-            Err(error @ atname_indexer::NodeError::WarmingUp { .. }) => {
+            Err(error @ atname_node::NodeError::WarmingUp { .. }) => {
                 if !std::mem::replace(&mut told, true) {
                     eprintln!("waiting: {error}");
                 }

@@ -3,7 +3,7 @@
 use super::{print, print_json};
 use crate::config::Config;
 use anyhow::Result;
-use atname_indexer::NodeError;
+use atname_node::NodeError;
 use atname_store::Reader;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -79,7 +79,7 @@ pub(crate) fn run(config: &Config) -> Result<()> {
     print(&text(&status))
 }
 
-fn ask(node: &mut atname_indexer::Node) -> Result<Answer, NodeError> {
+fn ask(node: &mut atname_node::Node) -> Result<Answer, NodeError> {
     let tip = node.tip()?;
     Ok(Answer::Tip {
         version: node.version()?,

@@ -1,6 +1,6 @@
 //! JSON-RPC: a client that is made anew when the node's cookie may have changed.
 
-use super::NodeError;
+use crate::NodeError;
 use bitcoincore_rpc::jsonrpc::simple_http::{self, SimpleHttpTransport};
 use bitcoincore_rpc::{Client, RpcApi as _, jsonrpc};
 use serde::Deserialize;
@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// `RPC_MISC_ERROR`: arguments of the wrong number, a block that was pruned.
-pub(super) const MISC_ERROR: i32 = -1;
+pub(crate) const MISC_ERROR: i32 = -1;
 /// `RPC_INVALID_PARAMETER`: a height above the tip.
-pub(super) const INVALID_PARAMETER: i32 = -8;
+pub(crate) const INVALID_PARAMETER: i32 = -8;
 /// `RPC_IN_WARMUP`.
 const IN_WARMUP: i32 = -28;
 
@@ -49,14 +49,14 @@ impl fmt::Debug for Password {
     }
 }
 
-pub(super) struct Rpc {
+pub(crate) struct Rpc {
     url: String,
     auth: Auth,
     client: Option<Client>,
 }
 
 impl Rpc {
-    pub(super) fn new(url: &str, auth: Auth) -> Result<Rpc, NodeError> {
+    pub(crate) fn new(url: &str, auth: Auth) -> Result<Rpc, NodeError> {
         let no_url = |reason: &str| NodeError::Url {
             url: url.into(),
             reason: reason.into(),
@@ -80,12 +80,12 @@ impl Rpc {
         })
     }
 
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// Calls `method`; where the node refuses us, reads the cookie again and tries once more.
-    pub(super) fn call<T: for<'a> Deserialize<'a>>(
+    pub(crate) fn call<T: for<'a> Deserialize<'a>>(
         &mut self,
         method: &str,
         arguments: &[serde_json::Value],

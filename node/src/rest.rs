@@ -7,7 +7,7 @@ use std::time::Duration;
 const MAX_BLOCK: u64 = 4_000_000;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-pub(super) struct Rest {
+pub(crate) struct Rest {
     agent: ureq::Agent,
     url: String,
     offered: Option<bool>,
@@ -15,7 +15,7 @@ pub(super) struct Rest {
 
 impl Rest {
     /// REST at the address of the RPC.
-    pub(super) fn new(url: &str) -> Rest {
+    pub(crate) fn new(url: &str) -> Rest {
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
             // Nothing that a node sends is to lead us elsewhere, nor is the environment.
@@ -31,12 +31,12 @@ impl Rest {
     }
 
     /// Forgets whether REST is offered: the node may have been started anew.
-    pub(super) fn probe_again(&mut self) {
+    pub(crate) fn probe_again(&mut self) {
         self.offered = None;
     }
 
     /// The raw block, `None` where REST does not give it: RPC gives it then, or says why not.
-    pub(super) fn block(&mut self, hash: &BlockHash) -> Option<Vec<u8>> {
+    pub(crate) fn block(&mut self, hash: &BlockHash) -> Option<Vec<u8>> {
         if !self.is_offered() {
             return None;
         }

@@ -1,6 +1,5 @@
 //! What can go wrong with a node: what passes by itself, and what somebody has to see to.
 
-use crate::block::BlockError;
 use atname_protocol::{BlockHash, Height, Network};
 use std::path::PathBuf;
 
@@ -114,9 +113,6 @@ pub enum NodeError {
          (or without), or index from another node"
     )]
     Pruned(BlockHash),
-    /// The node sent something else than the block that was asked for.
-    #[error("the node sent what is not the block that was asked for: {0}")]
-    Block(#[from] BlockError),
 }
 
 impl NodeError {

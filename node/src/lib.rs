@@ -1,4 +1,6 @@
-//! The bitcoind that is followed. Nothing outside this folder sees which library speaks to it.
+//! The bitcoind that atname asks. Nothing outside this crate sees which library speaks to it.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod error;
 mod rest;
@@ -7,7 +9,6 @@ mod rpc;
 pub use error::NodeError;
 pub use rpc::{Auth, Password};
 
-use crate::block::Block;
 use atname_protocol::{BlockHash, Height, Network};
 use rest::Rest;
 use rpc::Rpc;
@@ -145,16 +146,16 @@ impl Node {
         }
     }
 
-    /// A block, fetched and decoded, and its size in bytes.
+    /// A block as it travels on the wire. Whether it is the one with that hash is for the caller to
+    /// see.
     ///
     /// # Errors
-    /// Where the node does not answer, does not have it any more, or sends something else.
-    pub fn block(&mut self, hash: BlockHash) -> Result<(Block, usize), NodeError> {
-        let bytes = match self.rest.block(&hash) {
-            Some(bytes) => bytes,
-            None => self.block_over_rpc(hash)?,
-        };
-        Ok((Block::decode(hash, &bytes)?, bytes.len()))
+    /// Where the node does not answer, or does not have it any more.
+    pub fn block(&mut self, hash: BlockHash) -> Result<Vec<u8>, NodeError> {
+        match self.rest.block(&hash) {
+            Some(bytes) => Ok(bytes),
+            None => self.block_over_rpc(hash),
+        }
     }
 
     fn block_over_rpc(&mut self, hash: BlockHash) -> Result<Vec<u8>, NodeError> {

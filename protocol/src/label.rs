@@ -284,6 +284,8 @@ mod tests {
             parse(&format!("@{}!b", "a".repeat(15))),
             Err(NameError::TooLong { max: 14 })
         );
+        assert_eq!("b".repeat(36).parse::<Name>().unwrap().len(), 36);
+        assert_eq!(long.parse::<Name>(), Err(NameError::TooLong { max: 36 }));
         let name: Name = "b".repeat(28).parse().unwrap();
         assert_eq!(name.len(), 28);
         assert_eq!(

@@ -80,6 +80,16 @@ pub(crate) struct Settings {
     #[arg(long, env = "ATNAME_RPC_PASSWORD_FILE", global = true, hide_env = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) rpc_password_file: Option<PathBuf>,
 
+    /// The node's wallet [default: the one that is loaded]
+    #[arg(
+        long,
+        env = "ATNAME_WALLET",
+        global = true,
+        hide_env = true,
+        value_name = "NAME"
+    )]
+    pub(crate) wallet: Option<String>,
+
     /// The service of names that are written without one [default: gittorrent]
     #[arg(
         long,
@@ -127,6 +137,34 @@ Exit status 4 says that there is no such name, or that it is pending or revoked.
   atname show cjb
   atname show cjb --json")]
     Show(Lookup),
+    /// Say whether a name can be had, what it would cost, and which names look like it
+    #[command(after_help = "Examples:
+  atname available cjb
+
+Exit status: 0 free; 4 taken, or claimed in the mempool.")]
+    Available(Named),
+    /// Register a name, start to end: reserve it, wait, claim it, wait
+    #[command(after_help = "Examples:
+  atname register cjb --key ~/.config/gittorrent/key
+  atname register cjb --key 81e24205d4bac8496d3e13282c90ead5045f09ea --fee-rate 2.5
+  atname register cjb --key ~/.config/gittorrent/key --dry-run
+  atname register cjb --key ~/.config/gittorrent/key --detach --yes
+
+Ctrl-C loses nothing: `atname resume cjb` goes on. Exit status: 3 unfinished; 4 the name is taken;
+5 no node, or the wallet is missing, locked or empty; 6 refused; 7 you said no.")]
+    Register(Register),
+    /// Go on with a registration that was interrupted
+    #[command(after_help = "Examples:
+  atname resume
+  atname resume cjb
+  atname resume --all")]
+    Resume(Resume),
+    /// List the registrations that are under way
+    Jobs,
+    /// Give up a registration whose claim is not public yet
+    #[command(after_help = "Examples:
+  atname abandon cjb")]
+    Abandon(Named),
     /// Make an Ed25519 key, or show what it is in the DHT
     #[command(subcommand)]
     Key(Key),
@@ -200,4 +238,62 @@ pub(crate) struct KeyFile {
     /// The key file
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Named {
+    /// The name; of another service as @service!name
+    pub(crate) name: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Register {
+    /// The name; of another service as @service!name
+    pub(crate) name: String,
+
+    /// What the name is to stand for: 40 hex digits, or a key file
+    #[arg(long, env = "ATNAME_KEY", hide_env = true, value_name = "HEX|FILE")]
+    pub(crate) key: String,
+
+    /// Fee rate of both transactions, in sat/vB [default: the node's estimate]
+    #[arg(long, env = "ATNAME_FEE_RATE", hide_env = true, value_name = "SAT_VB", value_parser = fee_rate)]
+    pub(crate) fee_rate: Option<f64>,
+
+    /// Blocks within which the estimate is to be confirmed [default: 6]
+    #[arg(long, env = "ATNAME_TARGET", hide_env = true, value_name = "BLOCKS")]
+    pub(crate) target: Option<u32>,
+
+    /// The most that both fees together may be, in sat [default: 100000]
+    #[arg(long, env = "ATNAME_MAX_FEE", hide_env = true, value_name = "SAT")]
+    pub(crate) max_fee: Option<u64>,
+
+    /// Show what would be sent, and leave nothing behind
+    #[arg(long, env = "ATNAME_DRY_RUN", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) dry_run: bool,
+
+    /// Return after the reservation; `atname resume` claims the name later
+    #[arg(long, env = "ATNAME_DETACH", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) detach: bool,
+
+    /// Do not ask
+    #[arg(long, env = "ATNAME_YES", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Resume {
+    /// The name; may be left out while only one registration is under way
+    pub(crate) name: Option<String>,
+
+    /// All of them, one after the other
+    #[arg(long, env = "ATNAME_ALL", hide_env = true, conflicts_with = "name", value_parser = BoolishValueParser::new())]
+    pub(crate) all: bool,
+}
+
+/// A fee rate that is a number, and one that somebody can mean.
+fn fee_rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate <= 100_000.0 => Ok(rate),
+        _ => Err("a fee rate is a number of sat/vB, like 2.5".into()),
+    }
 }

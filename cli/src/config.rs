@@ -26,6 +26,7 @@ struct File {
     cookie: Option<PathBuf>,
     rpc_user: Option<String>,
     rpc_password_file: Option<PathBuf>,
+    wallet: Option<String>,
     service: Option<String>,
     json: Option<bool>,
     listen: Option<SocketAddr>,
@@ -39,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) db: PathBuf,
     pub(crate) service: Service,
     pub(crate) json: bool,
+    /// The wallet to use, where one is named.
+    pub(crate) wallet: Option<String>,
     node: String,
     auth: AuthSetting,
     listen: Option<SocketAddr>,
@@ -109,6 +112,7 @@ impl Config {
             auth,
             service,
             json: settings.json || own.json.or(all.json).unwrap_or_default(),
+            wallet: settings.wallet.or(own.wallet).or(all.wallet),
             listen: own.listen.or(all.listen),
             depth: own.depth.or(all.depth),
         })

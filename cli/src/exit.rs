@@ -3,6 +3,7 @@
 use atname_indexer::follow;
 use atname_node::NodeError;
 use atname_protocol::NameError;
+use atname_registrar as registrar;
 use atname_resolver as resolver;
 use std::fmt;
 use std::process::ExitCode;
@@ -15,10 +16,16 @@ pub(crate) enum Status {
     Failed = 1,
     /// The command line, a bad name included.
     Usage = 2,
-    /// No such name, pending, revoked.
+    /// Something is under way: `atname resume` goes on.
+    Unfinished = 3,
+    /// No such name, pending, revoked; or taken, for who wants it.
     NoName = 4,
-    /// No node, or not in sync.
+    /// No node, not in sync; wallet missing, locked or empty.
     NotReady = 5,
+    /// Policy, a fee cap, a rule check before sending; nobody to ask.
+    Refused = 6,
+    /// The user said no.
+    SaidNo = 7,
 }
 
 /// An error whose status its type does not tell.
@@ -34,6 +41,32 @@ impl Failure {
             status: Status::Usage,
             message: message.into(),
         }
+    }
+
+    pub(crate) fn unfinished(message: impl Into<String>) -> Failure {
+        Failure {
+            status: Status::Unfinished,
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn not_ready(message: impl Into<String>) -> Failure {
+        Failure {
+            status: Status::NotReady,
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn refused(message: impl Into<String>) -> Failure {
+        Failure {
+            status: Status::Refused,
+            message: message.into(),
+        }
+    }
+
+    /// What is to be said is on stdout already.
+    pub(crate) fn silent_no_name() -> Failure {
+        Failure::no_name("")
     }
 
     pub(crate) fn no_name(message: impl Into<String>) -> Failure {
@@ -68,6 +101,9 @@ pub(crate) fn status(error: &anyhow::Error) -> ExitCode {
         if let Some(error) = cause.downcast_ref::<NodeError>() {
             return Some(of_node(error));
         }
+        if let Some(error) = cause.downcast_ref::<registrar::Error>() {
+            return Some(of_registration(error));
+        }
         if let Some(error) = cause.downcast_ref::<resolver::Error>() {
             return Some(of_answer(error));
         }
@@ -80,6 +116,19 @@ fn of_node(error: &NodeError) -> Status {
     match error {
         NodeError::Url { .. } => Status::Usage,
         _ => Status::NotReady,
+    }
+}
+
+fn of_registration(error: &registrar::Error) -> Status {
+    match error {
+        registrar::Error::Node(error) => of_node(error),
+        registrar::Error::Funds { .. } => Status::NotReady,
+        registrar::Error::Taken { .. } => Status::NoName,
+        registrar::Error::Rules { .. }
+        | registrar::Error::Policy { .. }
+        | registrar::Error::TooLate { .. }
+        | registrar::Error::Public(_) => Status::Refused,
+        _ => Status::Failed,
     }
 }
 

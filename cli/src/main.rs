@@ -17,7 +17,10 @@ fn main() -> ExitCode {
     match commands::run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("atname: {error:#}");
+            let text = format!("{error:#}");
+            if !text.is_empty() {
+                eprintln!("atname: {text}");
+            }
             exit::status(&error)
         }
     }

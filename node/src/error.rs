@@ -96,6 +96,9 @@ pub enum NodeError {
     /// The node does not say which signet it is on.
     #[error("the node at {0} does not say which signet it is on: use Bitcoin Core 28 or newer")]
     SilentSignet(String),
+    /// The wallet is missing, or cannot do what is needed.
+    #[error("{0}")]
+    Wallet(String),
     /// The node has thrown blocks away that are needed.
     #[error(
         "the node has pruned its blocks below height {kept}, and {next} is needed: let it download \

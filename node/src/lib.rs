@@ -5,9 +5,11 @@
 mod error;
 mod rest;
 mod rpc;
+mod wallet;
 
 pub use error::NodeError;
 pub use rpc::{Auth, Password};
+pub use wallet::{Funded, Spent, Wallet, WalletState, Whereabouts};
 
 use atname_protocol::{BlockHash, Height, Network};
 use rest::Rest;

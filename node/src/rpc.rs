@@ -12,6 +12,12 @@ use std::time::Duration;
 pub(crate) const MISC_ERROR: i32 = -1;
 /// `RPC_INVALID_PARAMETER`: a height above the tip.
 pub(crate) const INVALID_PARAMETER: i32 = -8;
+/// `RPC_INVALID_ADDRESS_OR_KEY`: a transaction that is not known.
+pub(crate) const NOT_FOUND: i32 = -5;
+/// `RPC_WALLET_INVALID_LABEL_NAME`: a label that nothing has.
+pub(crate) const NO_SUCH_LABEL: i32 = -11;
+/// `RPC_VERIFY_ALREADY_IN_UTXO_SET`.
+pub(crate) const ALREADY_IN_CHAIN: i32 = -27;
 /// `RPC_IN_WARMUP`.
 const IN_WARMUP: i32 = -28;
 
@@ -78,6 +84,15 @@ impl Rpc {
             auth,
             client: None,
         })
+    }
+
+    /// Another endpoint of the same node.
+    pub(crate) fn at(&self, path: &str) -> Rpc {
+        Rpc {
+            url: format!("{}{path}", self.url),
+            auth: self.auth.clone(),
+            client: None,
+        }
     }
 
     pub(crate) fn url(&self) -> &str {

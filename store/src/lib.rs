@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
 mod error;
+mod foresight;
 mod image;
 mod open;
 mod reader;

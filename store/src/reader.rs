@@ -386,7 +386,12 @@ impl Snapshot<'_> {
             .map_err(|error| self.failed(error))
     }
 
-    fn failed(&self, error: rusqlite::Error) -> Error {
+    /// The connection, inside the snapshot's transaction.
+    pub(crate) fn db(&self) -> &Connection {
+        &self.reader.db
+    }
+
+    pub(crate) fn failed(&self, error: rusqlite::Error) -> Error {
         Error::on(&self.reader.path, error)
     }
 }

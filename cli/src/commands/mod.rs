@@ -1,9 +1,13 @@
 //! One module a command; this one hands over.
 
+mod available;
 mod export;
 mod index;
 mod key;
+mod register;
+mod registry;
 mod resolve;
+mod resume;
 mod serve;
 mod show;
 mod status;
@@ -26,6 +30,11 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Command::Resolve(lookup) => resolve::run(&config()?, &lookup),
         Command::Show(lookup) => show::run(&config()?, &lookup),
         Command::Export(options) => export::run(&config()?, options.depth),
+        Command::Available(lookup) => available::run(&config()?, &lookup.name),
+        Command::Register(arguments) => register::run(&config()?, &arguments),
+        Command::Resume(arguments) => resume::run(&config()?, &arguments),
+        Command::Jobs => resume::list(&config()?),
+        Command::Abandon(arguments) => resume::give_up(&config()?, &arguments.name),
         Command::Status => status::run(&config()?),
     }
 }

@@ -152,7 +152,7 @@ fn text(
     text
 }
 
-fn address(chain: Network, script: &[u8]) -> Option<String> {
+pub(super) fn address(chain: Network, script: &[u8]) -> Option<String> {
     let network = match chain {
         Network::Mainnet => bitcoin::Network::Bitcoin,
         Network::Testnet4 => bitcoin::Network::Testnet4,

@@ -11,4 +11,5 @@
 mod atname;
 mod keys;
 mod node;
+mod register;
 mod settings;

@@ -1,0 +1,360 @@
+//! `atname register` and its kin, with a real wallet: whatever happens on the way, a name is
+//! registered once and paid for once.
+
+use crate::atname::{Atname, Running};
+use atname_tests::bitcoind::Bitcoind;
+use serde_json::{Value, json};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+const KEY: &str = "81e24205d4bac8496d3e13282c90ead5045f09ea";
+
+fn funded() -> Bitcoind {
+    let node = Bitcoind::start(&[]).unwrap();
+    node.funded_wallet().unwrap();
+    node
+}
+
+/// Mines a block whenever something waits for one, until the command has ended; returns its status.
+fn mine_until_done(node: &Bitcoind, running: &mut Running) -> i32 {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(status) = running.0.try_wait().unwrap() {
+            return status.code().unwrap_or(-1);
+        }
+        assert!(Instant::now() < deadline, "the command does not end");
+        if mempool(node) > 0 {
+            node.mine(1).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn mempool(node: &Bitcoind) -> usize {
+    let txids = node.call("getrawmempool", &[]).unwrap();
+    txids.as_array().unwrap().len()
+}
+
+fn start(atname: &Atname, arguments: &[&str]) -> Running {
+    let mut command = atname.command(arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    Running(command.spawn().unwrap())
+}
+
+fn register(atname: &Atname, node: &Bitcoind, name: &str) {
+    let mut running = start(atname, &["register", name, "--key", KEY, "--yes"]);
+    assert_eq!(mine_until_done(node, &mut running), 0);
+}
+
+/// What the wallet paid for records so far: how many, and how much in fees, in sat.
+fn paid(node: &Bitcoind) -> (usize, u64) {
+    let sent = node
+        .call("listtransactions", &[json!("*"), json!(1000)])
+        .unwrap();
+    let mut fees = std::collections::BTreeMap::new();
+    for entry in sent.as_array().unwrap() {
+        if let Some(fee) = entry["fee"].as_f64() {
+            let txid = entry["txid"].as_str().unwrap().to_owned();
+            fees.insert(txid, (-fee * 1e8).round() as u64);
+        }
+    }
+    (fees.len(), fees.values().sum())
+}
+
+fn locked(node: &Bitcoind) -> Vec<String> {
+    let locked = node.call("listlockunspent", &[]).unwrap();
+    locked
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|coin| format!("{}:{}", coin["txid"].as_str().unwrap(), coin["vout"]))
+        .collect()
+}
+
+fn journals(atname: &Atname) -> usize {
+    match std::fs::read_dir(atname.db().with_file_name("registrations")) {
+        Ok(files) => files
+            .filter(|file| file.as_ref().unwrap().path().extension().is_some())
+            .count(),
+        Err(_) => 0,
+    }
+}
+
+fn object(line: &str) -> Value {
+    serde_json::from_str(line).unwrap()
+}
+
+#[test]
+fn from_nothing_to_a_name_that_resolves() {
+    let node = funded();
+    let atname = Atname::with_node(&node);
+    register(&atname, &node, "cjb");
+    assert_eq!(atname.done(&["resolve", "cjb"]), format!("{KEY}\n"));
+    let row = object(&atname.done(&["export"]));
+    assert_eq!(locked(&node), [row["owner"].as_str().unwrap()]);
+    assert_eq!(journals(&atname), 0);
+    let (transactions, fees) = paid(&node);
+    assert_eq!(transactions, 2);
+    assert!(fees < 1000, "{fees}");
+
+    // The owner coin outlives whatever else the wallet sends, and the next name.
+    register(&atname, &node, "dgb");
+    for _ in 0..5 {
+        let address = node.address().unwrap();
+        node.call("sendtoaddress", &[json!(address), json!("1.0")])
+            .unwrap();
+    }
+    node.mine(1).unwrap();
+    atname.done(&["index", "--once"]);
+    for line in atname.done(&["export"]).lines() {
+        assert_eq!(object(line)["owner_state"], "held");
+    }
+
+    let error = atname.refused(&["register", "cjb", "--key", KEY, "--yes"], 4);
+    assert!(error.contains("is taken"), "{error}");
+}
+
+#[test]
+fn a_dry_run_and_a_refusal_leave_nothing_behind() {
+    let node = funded();
+    let atname = Atname::with_node(&node);
+    let labels = || node.call("listlabels", &[]).unwrap();
+    let before = labels();
+    let plan = atname.done(&["register", "cjb", "--key", KEY, "--dry-run", "--json"]);
+    let plan = object(&plan);
+    assert_eq!(
+        plan["total"].as_u64().unwrap(),
+        plan["reserve_fee"].as_u64().unwrap() + plan["claim_fee"].as_u64().unwrap() + 330
+    );
+    let text = atname.run(&["register", "cjb", "--key", KEY, "--dry-run"]);
+    assert!(
+        text.err.contains(&format!("{} sat", plan["total"])),
+        "{text:?}"
+    );
+
+    // Nobody to ask.
+    let run = atname.run(&["register", "cjb", "--key", KEY]);
+    assert_eq!(run.status, 6, "{run:?}");
+    assert!(run.err.contains("--yes"), "{run:?}");
+    // Too dear, and too cheap.
+    let dear = ["register", "cjb", "--key", KEY, "--yes", "--max-fee", "100"];
+    assert!(atname.refused(&dear, 6).contains("--max-fee"));
+    let cheap = [
+        "register",
+        "cjb",
+        "--key",
+        KEY,
+        "--yes",
+        "--fee-rate",
+        "0.01",
+    ];
+    assert!(atname.refused(&cheap, 6).contains("relays"));
+
+    assert_eq!(
+        (mempool(&node), journals(&atname), labels()),
+        (0, 0, before)
+    );
+    assert_eq!(locked(&node), [""; 0]);
+}
+
+#[test]
+fn what_cannot_be_registered_says_why() {
+    let node = funded();
+    let atname = Atname::with_node(&node);
+    let key = |text: &str| atname.refused(&["register", "cjb", "--key", text, "--yes"], 2);
+    assert!(key("81e2").contains("neither"));
+    assert!(key(&KEY.to_uppercase()).contains("lower case"));
+    assert!(key(&"0".repeat(40)).contains("revoked"));
+    let file = atname.folder().join("list");
+    std::fs::write(&file, "milk").unwrap();
+    assert!(key(file.to_str().unwrap()).contains("no Ed25519 key"));
+    atname.refused(&["register", "Cjb", "--key", KEY, "--yes"], 2);
+
+    let with = |wallet: &str| {
+        let run = ["--wallet", wallet, "register", "cjb", "--key", KEY, "--yes"];
+        atname.refused(&run, 5)
+    };
+    assert!(with("nobody").contains("loadwallet nobody"));
+    node.call("createwallet", &[json!("empty")]).unwrap();
+    assert!(with("empty").contains("nothing to spend"));
+    let none = atname.refused(&["register", "cjb", "--key", KEY, "--yes"], 5);
+    assert!(none.contains("--wallet"), "{none}");
+    let watching = [json!("watching"), json!(true)];
+    node.call("createwallet", &watching).unwrap();
+    assert!(with("watching").contains("no private keys"));
+    let secret = [
+        json!("secret"),
+        json!(false),
+        json!(false),
+        json!("hunter2"),
+    ];
+    node.call("createwallet", &secret).unwrap();
+    assert!(with("secret").contains("walletpassphrase"));
+    for wallet in ["empty", "watching", "secret", "miner"] {
+        node.call("unloadwallet", &[json!(wallet)]).unwrap();
+    }
+    let none = atname.refused(&["register", "cjb", "--key", KEY, "--yes"], 5);
+    assert!(none.contains("loadwallet"), "{none}");
+    assert_eq!(journals(&atname), 0);
+}
+
+#[test]
+fn an_interruption_between_the_two_steps_is_resumed() {
+    let node = funded();
+    let atname = Atname::with_node(&node);
+    let run = atname.done(&[
+        "register", "cjb", "--key", KEY, "--yes", "--detach", "--json",
+    ]);
+    assert_eq!(object(&run)["state"], "reserving");
+    assert_eq!(journals(&atname), 1);
+
+    // The same by mistake.
+    let error = atname.refused(&["register", "cjb", "--key", KEY, "--yes"], 6);
+    assert!(error.contains("atname resume"), "{error}");
+    assert!(
+        atname
+            .done(&["jobs"])
+            .contains("@gittorrent!cjb  reserving")
+    );
+
+    // Ctrl-C while it waits.
+    let mut running = start(&atname, &["resume", "cjb"]);
+    std::thread::sleep(Duration::from_secs(1));
+    running.signal("INT");
+    assert_eq!(running.0.wait().unwrap().code(), Some(3));
+
+    // The node is started anew meanwhile.
+    let mut node = node;
+    node.stop().unwrap();
+    node.run().unwrap();
+    node.call("loadwallet", &[json!("miner")]).unwrap();
+    let mut running = start(&atname, &["resume"]);
+    assert_eq!(mine_until_done(&node, &mut running), 0);
+    assert_eq!(atname.done(&["resolve", "cjb"]), format!("{KEY}\n"));
+    assert_eq!(paid(&node).0, 2);
+    assert_eq!(journals(&atname), 0);
+}
+
+#[test]
+fn a_registration_is_given_up_before_its_claim_and_not_after() {
+    let node = funded();
+    let atname = Atname::with_node(&node);
+    let detach = ["register", "cjb", "--key", KEY, "--yes", "--detach"];
+    atname.done(&detach);
+    assert_eq!(locked(&node).len(), 1);
+    let run = atname.run(&["abandon", "cjb"]);
+    assert_eq!(run.status, 0, "{run:?}");
+    assert_eq!(locked(&node), [""; 0]);
+    assert_eq!(journals(&atname), 0);
+    assert_eq!(atname.refused(&["abandon", "cjb"], 1).lines().count(), 1);
+
+    atname.done(&detach);
+    node.mine(1).unwrap();
+    let mut running = start(&atname, &["resume"]);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while mempool(&node) == 0 {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    running.signal("INT");
+    assert_eq!(running.0.wait().unwrap().code(), Some(3));
+    let error = atname.refused(&["abandon", "cjb"], 6);
+    assert!(error.contains("cannot be recalled"), "{error}");
+}
+
+#[test]
+fn a_claim_that_would_come_too_late_is_not_sent() {
+    let node = funded();
+    let atname = Atname::with_node(&node);
+    let detach = ["register", "cjb", "--key", KEY, "--yes", "--detach"];
+    atname.done(&detach);
+    // W is 12 and the least that must be left 3: at 10 blocks on top there are 2.
+    node.mine(11).unwrap();
+    let error = atname.run(&["resume"]);
+    assert_eq!(error.status, 6, "{error:?}");
+    assert!(error.err.contains("only 2 blocks are left"), "{error:?}");
+    assert_eq!(mempool(&node), 0);
+    assert_eq!(atname.run(&["abandon", "cjb"]).status, 0);
+
+    atname.done(&detach);
+    // With one block less there are just enough.
+    node.mine(10).unwrap();
+    let mut running = start(&atname, &["resume"]);
+    assert_eq!(mine_until_done(&node, &mut running), 0);
+    assert_eq!(atname.done(&["resolve", "cjb"]), format!("{KEY}\n"));
+}
+
+#[test]
+fn who_reserved_first_gets_the_name() {
+    let node = funded();
+    let (first, second) = (Atname::with_node(&node), Atname::with_node(&node));
+    let detach = ["register", "cjb", "--key", KEY, "--yes", "--detach"];
+    first.done(&detach);
+    node.mine(1).unwrap();
+    let other = [
+        "register",
+        "cjb",
+        "--key",
+        &"7".repeat(40),
+        "--yes",
+        "--detach",
+    ];
+    second.done(&other);
+    node.mine(1).unwrap();
+
+    let mut running = start(&first, &["resume"]);
+    assert_eq!(mine_until_done(&node, &mut running), 0);
+    let error = second.run(&["resume"]);
+    assert_eq!(error.status, 4, "{error:?}");
+    assert!(error.err.contains("taken meanwhile"), "{error:?}");
+    assert_eq!(second.run(&["abandon", "cjb"]).status, 0);
+    assert_eq!(second.done(&["resolve", "cjb"]), format!("{KEY}\n"));
+}
+
+#[test]
+fn a_journal_of_another_chain_is_left_alone() {
+    let node = funded();
+    let atname = Atname::with_node(&node);
+    atname.done(&["register", "cjb", "--key", KEY, "--yes", "--detach"]);
+    let other = funded();
+    let stranger = Atname::with_node(&other);
+    stranger.done(&["index", "--once"]);
+    let folder = |atname: &Atname| atname.db().with_file_name("registrations");
+    std::fs::create_dir_all(folder(&stranger)).unwrap();
+    let file = "gittorrent!cjb.json";
+    std::fs::copy(folder(&atname).join(file), folder(&stranger).join(file)).unwrap();
+    let run = stranger.run(&["resume"]);
+    assert_eq!(run.status, 1, "{run:?}");
+    assert!(run.err.contains("another chain"), "{run:?}");
+    assert_eq!((mempool(&other), journals(&stranger)), (0, 1));
+}
+
+#[test]
+fn available_tells_free_taken_claimed_and_similar() {
+    let node = funded();
+    let atname = Atname::with_node(&node);
+    assert!(atname.done(&["available", "cjb"]).contains("is free"));
+    atname.done(&["register", "cjb", "--key", KEY, "--yes", "--detach"]);
+    // A reservation tells nobody.
+    assert!(atname.done(&["available", "cjb"]).contains("is free"));
+    node.mine(1).unwrap();
+    let mut running = start(&atname, &["resume"]);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while mempool(&node) == 0 {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let run = atname.run(&["available", "cjb", "--json"]);
+    assert_eq!(
+        (run.status, &object(&run.out)["standing"]),
+        (4, &json!("claimed"))
+    );
+    assert_eq!(mine_until_done(&node, &mut running), 0);
+    let run = atname.run(&["available", "cjb", "--json"]);
+    assert_eq!(
+        (run.status, &object(&run.out)["standing"]),
+        (4, &json!("taken"))
+    );
+    let similar = object(&atname.done(&["available", "cjb1", "--json"]));
+    assert_eq!(similar["lookalikes"], json!(["@gittorrent!cjb"]));
+}

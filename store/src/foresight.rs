@@ -1,0 +1,106 @@
+//! The rules' lookups on a snapshot, for tools that run the rules over a transaction which is in no
+//! block yet. What the writer keeps in memory is searched for here: some of these read whole tables.
+
+use crate::error::{Error, Result};
+use crate::reader::Snapshot;
+use crate::rows::{last_effect, position, qualified};
+use atname_protocol::state::Lookups;
+use atname_protocol::{Commitment, Height, OutPoint, Position, QualifiedName, Service};
+use rusqlite::Params;
+use std::ops::Range;
+
+const NAMES: &str = "SELECT s.service, n.name FROM names AS n
+    JOIN services AS s USING (service_id)
+    JOIN versions AS v ON v.effect = n.effect";
+
+impl Snapshot<'_> {
+    fn names(&self, sql: &str, arguments: impl Params) -> Result<Vec<QualifiedName>> {
+        let read = || {
+            self.db()
+                .prepare_cached(sql)?
+                .query_map(arguments, |row| qualified(row, 0))?
+                .collect::<rusqlite::Result<_>>()
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    /// The reservations of a commitment in blocks of these heights, with whether they were opened.
+    fn reservations(
+        &self,
+        service: &Service,
+        commitment: &Commitment,
+        heights: &Range<Height>,
+    ) -> Result<Vec<(Position, bool)>> {
+        let read = || {
+            let before = match heights.start.checked_sub(1) {
+                Some(below) => last_effect(self.db(), below)?,
+                None => 0,
+            };
+            self.db()
+                .prepare_cached(
+                    "SELECT height, tx_index, opened IS NOT NULL FROM reservations
+                     WHERE effect > ?1 AND height < ?2 AND commitment = ?3 AND service_id =
+                     (SELECT service_id FROM services WHERE service = ?4) ORDER BY effect",
+                )?
+                .query_map(
+                    (before, heights.end, commitment.as_bytes(), service.as_str()),
+                    |row| Ok((position(row, 0)?, row.get(2)?)),
+                )?
+                .collect::<rusqlite::Result<_>>()
+        };
+        read().map_err(|error| self.failed(error))
+    }
+}
+
+impl Lookups for Snapshot<'_> {
+    type Error = Error;
+
+    fn names_of_coin(&self, coin: &OutPoint) -> Result<Vec<QualifiedName>> {
+        self.names(
+            &format!("{NAMES} WHERE v.kind <> 2 AND v.txid = ?1 AND v.vout = ?2"),
+            (coin.txid.as_bytes(), coin.vout),
+        )
+    }
+
+    fn owner_script(&self, name: &QualifiedName) -> Result<Option<Box<[u8]>>> {
+        Ok(self.get(name)?.map(|entry| entry.owner_script.into()))
+    }
+
+    fn dormant(&self, owner_script: &[u8]) -> Result<Vec<QualifiedName>> {
+        self.names(
+            &format!(
+                "{NAMES} JOIN versions AS setting ON setting.effect = v.setting
+                 WHERE v.kind = 2 AND setting.owner_script = ?1"
+            ),
+            [owner_script],
+        )
+    }
+
+    fn priority(&self, name: &QualifiedName) -> Result<Option<Position>> {
+        Ok(self.get(name)?.map(|entry| entry.priority))
+    }
+
+    fn earliest(
+        &self,
+        service: &Service,
+        commitment: &Commitment,
+        heights: Range<Height>,
+    ) -> Result<Option<Position>> {
+        let found = self.reservations(service, commitment, &heights)?;
+        Ok(found.first().map(|(at, _)| *at))
+    }
+
+    fn unopened(
+        &self,
+        service: &Service,
+        commitment: &Commitment,
+        heights: Range<Height>,
+    ) -> Result<Vec<Position>> {
+        let found = self.reservations(service, commitment, &heights)?;
+        Ok(found
+            .into_iter()
+            .filter(|(_, opened)| !opened)
+            .map(|(at, _)| at)
+            .collect())
+    }
+}

@@ -115,6 +115,7 @@ pub(crate) fn status(error: &anyhow::Error) -> ExitCode {
 fn of_node(error: &NodeError) -> Status {
     match error {
         NodeError::Url { .. } => Status::Usage,
+        NodeError::Rpc { .. } | NodeError::Answer { .. } => Status::Failed,
         _ => Status::NotReady,
     }
 }

@@ -99,6 +99,9 @@ pub enum NodeError {
     /// The wallet is missing, or cannot do what is needed.
     #[error("{0}")]
     Wallet(String),
+    /// The wallet was there and is not loaded any more.
+    #[error("wallet '{0}' is not loaded any more: `bitcoin-cli loadwallet {0}`")]
+    WalletGone(String),
     /// The node has thrown blocks away that are needed.
     #[error(
         "the node has pruned its blocks below height {kept}, and {next} is needed: let it download \
@@ -128,6 +131,7 @@ impl NodeError {
                 | NodeError::Unauthorized { .. }
                 | NodeError::WarmingUp { .. }
                 | NodeError::Busy { .. }
+                | NodeError::WalletGone(_)
         )
     }
 }

@@ -14,8 +14,8 @@ pub(crate) const MISC_ERROR: i32 = -1;
 pub(crate) const INVALID_PARAMETER: i32 = -8;
 /// `RPC_INVALID_ADDRESS_OR_KEY`: a transaction that is not known.
 pub(crate) const NOT_FOUND: i32 = -5;
-/// `RPC_WALLET_INVALID_LABEL_NAME`: a label that nothing has.
-pub(crate) const NO_SUCH_LABEL: i32 = -11;
+/// `RPC_WALLET_NOT_FOUND`: a wallet that is not loaded.
+pub(crate) const WALLET_NOT_FOUND: i32 = -18;
 /// `RPC_VERIFY_ALREADY_IN_UTXO_SET`.
 pub(crate) const ALREADY_IN_CHAIN: i32 = -27;
 /// `RPC_IN_WARMUP`.

@@ -110,6 +110,13 @@ struct AddressInfo {
 }
 
 #[derive(Deserialize)]
+struct Unspent {
+    txid: String,
+    vout: u32,
+    label: Option<String>,
+}
+
+#[derive(Deserialize)]
 struct Estimate {
     feerate: Option<f64>,
 }
@@ -229,8 +236,8 @@ impl Wallet {
     /// # Errors
     /// Where the node does not answer.
     pub fn state(&mut self) -> Result<WalletState, NodeError> {
-        let info: WalletInfo = self.rpc.call("getwalletinfo", &[])?;
-        let balances: Balances = self.rpc.call("getbalances", &[])?;
+        let info: WalletInfo = self.call("getwalletinfo", &[])?;
+        let balances: Balances = self.call("getbalances", &[])?;
         let locked = info.unlocked_until == Some(0);
         Ok(WalletState {
             can_sign: info.private_keys_enabled && !locked,
@@ -244,8 +251,7 @@ impl Wallet {
     /// # Errors
     /// Where the wallet has none.
     pub fn new_address(&mut self, label: &str) -> Result<String, NodeError> {
-        self.rpc
-            .call("getnewaddress", &[json!(label), json!("bech32m")])
+        self.call("getnewaddress", &[json!(label), json!("bech32m")])
     }
 
     /// A fresh P2TR address for change.
@@ -253,21 +259,20 @@ impl Wallet {
     /// # Errors
     /// Where the wallet has none.
     pub fn change_address(&mut self) -> Result<String, NodeError> {
-        self.rpc.call("getrawchangeaddress", &[json!("bech32m")])
+        self.call("getrawchangeaddress", &[json!("bech32m")])
     }
 
-    /// The addresses with a label; empty where there is no such label.
+    /// The outputs that ordinary coin selection could spend, as txid and index, with the labels of
+    /// their addresses.
     ///
     /// # Errors
     /// Where the node does not answer.
-    pub fn labelled(&mut self, label: &str) -> Result<Vec<String>, NodeError> {
-        let found: Result<serde_json::Map<String, Value>, _> =
-            self.rpc.call("getaddressesbylabel", &[json!(label)]);
-        match found {
-            Ok(addresses) => Ok(addresses.into_iter().map(|(address, _)| address).collect()),
-            Err(NodeError::Rpc { code, .. }) if code == rpc::NO_SUCH_LABEL => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
+    pub fn unlocked(&mut self) -> Result<Vec<(String, u32, String)>, NodeError> {
+        let found: Vec<Unspent> = self.call("listunspent", &[json!(0)])?;
+        Ok(found
+            .into_iter()
+            .filter_map(|coin| Some((coin.txid, coin.vout, coin.label?)))
+            .collect())
     }
 
     /// The script_pubkey of an address, in hex.
@@ -275,7 +280,7 @@ impl Wallet {
     /// # Errors
     /// Where it is none.
     pub fn script_pubkey(&mut self, address: &str) -> Result<String, NodeError> {
-        let info: AddressInfo = self.rpc.call("getaddressinfo", &[json!(address)])?;
+        let info: AddressInfo = self.call("getaddressinfo", &[json!(address)])?;
         Ok(info.script_pubkey)
     }
 
@@ -296,9 +301,8 @@ impl Wallet {
             "changeAddress": change,
             "feeRate": btc(fee_rate),
         });
-        let answer: FundAnswer = self
-            .rpc
-            .call("fundrawtransaction", &[json!(raw), options, json!(false)])?;
+        let answer: FundAnswer =
+            self.call("fundrawtransaction", &[json!(raw), options, json!(false)])?;
         Ok(Funded {
             raw: answer.hex,
             fee: sat(answer.fee),
@@ -321,9 +325,8 @@ impl Wallet {
                 })
             })
             .collect();
-        let answer: SignAnswer = self
-            .rpc
-            .call("signrawtransactionwithwallet", &[json!(raw), json!(spent)])?;
+        let answer: SignAnswer =
+            self.call("signrawtransactionwithwallet", &[json!(raw), json!(spent)])?;
         if !answer.complete {
             return Err(NodeError::Wallet(format!(
                 "wallet '{}' cannot sign the whole transaction: does it hold the keys?",
@@ -350,13 +353,26 @@ impl Wallet {
         self.set_lock(true, txid, vout)
     }
 
+    fn call<T: for<'a> Deserialize<'a>>(
+        &mut self,
+        method: &str,
+        arguments: &[Value],
+    ) -> Result<T, NodeError> {
+        match self.rpc.call(method, arguments) {
+            Err(NodeError::Rpc { code, .. }) if code == rpc::WALLET_NOT_FOUND => {
+                Err(NodeError::WalletGone(self.name.clone()))
+            }
+            other => other,
+        }
+    }
+
     fn set_lock(&mut self, unlock: bool, txid: &str, vout: u32) -> Result<(), NodeError> {
         let outputs = json!([{"txid": txid, "vout": vout}]);
         let arguments = match unlock {
             true => vec![json!(true), outputs],
             false => vec![json!(false), outputs, json!(true)],
         };
-        match self.rpc.call::<bool>("lockunspent", &arguments) {
+        match self.call::<bool>("lockunspent", &arguments) {
             Ok(_) => Ok(()),
             Err(NodeError::Rpc { message, .. })
                 if ["already locked", "expected locked", "expected unspent"]
@@ -374,8 +390,7 @@ impl Wallet {
     /// # Errors
     /// Where the node does not answer.
     pub fn whereabouts(&mut self, txid: &str) -> Result<Whereabouts, NodeError> {
-        let known: Option<Known> =
-            none_if_unknown(self.rpc.call("gettransaction", &[json!(txid)]))?;
+        let known: Option<Known> = none_if_unknown(self.call("gettransaction", &[json!(txid)]))?;
         let Some(known) = known else {
             return Ok(Whereabouts::Nowhere);
         };
@@ -386,7 +401,7 @@ impl Wallet {
                 confirmations: u32::try_from(confirmations).unwrap_or(u32::MAX),
             },
             _ => {
-                let entry = self.rpc.call::<Value>("getmempoolentry", &[json!(txid)]);
+                let entry = self.call::<Value>("getmempoolentry", &[json!(txid)]);
                 match none_if_unknown(entry)? {
                     Some(_) => Whereabouts::Mempool,
                     None => Whereabouts::Nowhere,

@@ -372,6 +372,27 @@ pub fn abandon(
     Ok(())
 }
 
+/// Locks every owner coin that the wallet could spend by accident. A registration labels the owner
+/// address with its record, which tells the coins to ask the registry for. Returns how many there
+/// were.
+///
+/// # Errors
+/// Where node or registry do not answer.
+pub fn lock_owner_coins(wallet: &mut Wallet, registry: &Snapshot<'_>) -> Result<usize, Error> {
+    let mut locked = 0;
+    for (txid, vout, label) in wallet.unlocked()? {
+        let Some(Record::Claim { name, .. }) = Record::parse(label.as_bytes()) else {
+            continue;
+        };
+        let owner = registry.get(&name)?.and_then(|entry| entry.owner);
+        if owner.is_some_and(|coin| coin.txid.to_string() == txid && coin.vout == vout) {
+            wallet.lock(&txid, vout)?;
+            locked += 1;
+        }
+    }
+    Ok(locked)
+}
+
 fn named(journal: &Journal) -> Result<QualifiedName, Error> {
     journal
         .qualified()

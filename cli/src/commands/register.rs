@@ -12,13 +12,17 @@ use anyhow::{Context as _, Result};
 use atname_node::{Node, Wallet, WalletState};
 use atname_protocol::{Key, Network, QualifiedName};
 use atname_registrar::draft::OWNER_COIN;
-use atname_registrar::{Draft, Folder, Request, make};
+use atname_registrar::{Draft, Folder, Request, lock_owner_coins, make};
 use serde::Serialize;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// Fees above this, in sat, are a slip of the hand unless somebody says otherwise.
 const MAX_FEE: u64 = 100_000;
+/// How often a question is interrupted to see whether somebody wants to stop.
+const LOOK: Duration = Duration::from_millis(100);
 /// A change of this script costs what ours does; nothing is ever sent to it.
 const PLACEHOLDER: [u8; 32] = [3; 32];
 
@@ -54,12 +58,15 @@ pub(crate) fn run(config: &Config, arguments: &Register) -> Result<()> {
     }
     let mut wallet = node.wallet(config.wallet.as_deref())?;
     let state = usable(&mut wallet)?;
+    if !arguments.dry_run {
+        lock_owner_coins(&mut wallet, &reader.snapshot()?)?;
+    }
     let draft = draft(config, arguments, name, key, &mut node, &mut wallet, state)?;
     show(config, &draft, &wallet, arguments.dry_run)?;
     if arguments.dry_run {
         return Ok(());
     }
-    confirm(arguments.yes)?;
+    confirm(arguments.yes, &stop)?;
 
     let journal = {
         // Blocks may have come while somebody read the question.
@@ -241,7 +248,7 @@ If fees doubled on the way, raising both would add {} sat. The name is public fr
 }
 
 /// Asks whoever sits at the terminal.
-fn confirm(yes: bool) -> Result<()> {
+fn confirm(yes: bool, stop: &Stop) -> Result<()> {
     if yes {
         return Ok(());
     }
@@ -253,8 +260,19 @@ fn confirm(yes: bool) -> Result<()> {
     }
     eprint!("\nGo on? [y/N] ");
     std::io::stderr().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
+    // Ctrl-C does not end a read: somebody else reads, and is left behind.
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut answer = String::new();
+        let _ = std::io::stdin().lock().read_line(&mut answer);
+        let _ = sender.send(answer);
+    });
+    let answer = loop {
+        match receiver.recv_timeout(LOOK) {
+            Err(mpsc::RecvTimeoutError::Timeout) if !stop.shutdown.requested() => {}
+            other => break other.unwrap_or_default(),
+        }
+    };
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" => Ok(()),
         _ => Err(Failure {

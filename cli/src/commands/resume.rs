@@ -170,6 +170,7 @@ pub(super) fn finish(
     while !stop.shutdown.requested() {
         let (progress, tip) = match step(config, node, wallet, journal, stop) {
             Ok(step) => step,
+            Err(_) if stop.shutdown.requested() => break,
             Err(error) if passes(&error) => {
                 if !std::mem::replace(&mut waiting, true) {
                     eprintln!("waiting: {error:#}");

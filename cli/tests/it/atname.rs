@@ -26,16 +26,16 @@ impl Atname {
 
     /// One that knows this node.
     pub(crate) fn with_node(node: &atname_tests::bitcoind::Bitcoind) -> Atname {
+        let mut atname = Atname::with_cookie(node);
+        atname.settings.extend(["--node".into(), node.url()]);
+        atname
+    }
+
+    /// One that knows this node's cookie, and is told each time where the node is.
+    pub(crate) fn with_cookie(node: &atname_tests::bitcoind::Bitcoind) -> Atname {
         let mut atname = Atname::new();
         let cookie = node.cookie().display().to_string();
-        let settings = [
-            "--chain",
-            "regtest",
-            "--node",
-            &node.url(),
-            "--cookie",
-            &cookie,
-        ];
+        let settings = ["--chain", "regtest", "--cookie", &cookie];
         atname.settings = settings.map(String::from).into();
         atname
     }

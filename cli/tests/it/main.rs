@@ -10,6 +10,7 @@
 
 mod atname;
 mod keys;
+mod killed;
 mod node;
 mod register;
 mod settings;

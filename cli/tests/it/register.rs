@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-const KEY: &str = "81e24205d4bac8496d3e13282c90ead5045f09ea";
+pub(crate) const KEY: &str = "81e24205d4bac8496d3e13282c90ead5045f09ea";
 
-fn funded() -> Bitcoind {
+pub(crate) fn funded() -> Bitcoind {
     let node = Bitcoind::start(&[]).unwrap();
     node.funded_wallet().unwrap();
     node
 }
 
 /// Mines a block whenever something waits for one, until the command has ended; returns its status.
-fn mine_until_done(node: &Bitcoind, running: &mut Running) -> i32 {
+pub(crate) fn mine_until_done(node: &Bitcoind, running: &mut Running) -> i32 {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(status) = running.0.try_wait().unwrap() {
@@ -35,7 +35,7 @@ fn mempool(node: &Bitcoind) -> usize {
     txids.as_array().unwrap().len()
 }
 
-fn start(atname: &Atname, arguments: &[&str]) -> Running {
+pub(crate) fn start(atname: &Atname, arguments: &[&str]) -> Running {
     let mut command = atname.command(arguments);
     command.stdout(Stdio::null()).stderr(Stdio::null());
     Running(command.spawn().unwrap())
@@ -47,7 +47,7 @@ fn register(atname: &Atname, node: &Bitcoind, name: &str) {
 }
 
 /// What the wallet paid for records so far: how many, and how much in fees, in sat.
-fn paid(node: &Bitcoind) -> (usize, u64) {
+pub(crate) fn paid(node: &Bitcoind) -> (usize, u64) {
     let sent = node
         .call("listtransactions", &[json!("*"), json!(1000)])
         .unwrap();
@@ -71,7 +71,7 @@ fn locked(node: &Bitcoind) -> Vec<String> {
         .collect()
 }
 
-fn journals(atname: &Atname) -> usize {
+pub(crate) fn journals(atname: &Atname) -> usize {
     match std::fs::read_dir(atname.db().with_file_name("registrations")) {
         Ok(files) => files
             .filter(|file| file.as_ref().unwrap().path().extension().is_some())

@@ -2,6 +2,7 @@
 
 use crate::answer::{Answer, Claim, State, Tip};
 use atname_protocol::{NameError, QualifiedName, Service};
+use serde::{Deserialize, Serialize};
 
 /// Why a name does not resolve.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,10 +64,31 @@ pub enum Error {
     /// The database cannot be read: a sentence that names the file and says what to do.
     #[error("{0}")]
     Database(String),
+    /// What was given as a resolver's address is none.
+    #[error("{url} is no address of a resolver: {reason}")]
+    InvalidUrl {
+        /// What was given; not repeated where it may hold a password.
+        url: String,
+        /// What is wrong with it, and what to give instead.
+        reason: String,
+    },
+    /// Too few of several resolvers answered, or the only one did not.
+    #[error("{}", unanswered(*.answered, *.needed, .silent))]
+    Unanswered {
+        /// How many did answer.
+        answered: usize,
+        /// How many have to: more than half of all.
+        needed: usize,
+        /// The others, each with its reason.
+        silent: Vec<Silence>,
+    },
+    /// Resolvers contradict one another: nobody's word is taken.
+    #[error("{0}")]
+    Disagreement(Box<Disagreement>),
 }
 
 /// A name that stands for nothing: an [`Answer`] without a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Revocation {
     /// The service.
@@ -81,6 +103,85 @@ pub struct Revocation {
     pub claim: Claim,
     /// Where the registry stood.
     pub tip: Tip,
+}
+
+/// A resolver that did not answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Silence {
+    /// Its address.
+    pub url: String,
+    /// Why: that it cannot be reached, that it is not in sync, what its answer lacks.
+    pub reason: String,
+}
+
+impl std::fmt::Display for Silence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.url, self.reason)
+    }
+}
+
+/// Two resolvers that cannot both be right, or are at different blocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Disagreement {
+    /// What they differ on: `the registry at height 8`, or the name.
+    pub subject: String,
+    /// The lowest tip of those that answered, where the registries were compared.
+    pub height: u32,
+    /// What the two say; the first is the one with the lowest tip.
+    pub sides: [Side; 2],
+    /// Whether the next blocks may settle it: they are on two branches of the chain, or the name may
+    /// have changed between their tips. Otherwise one of them is wrong.
+    pub passing: bool,
+}
+
+/// One of two resolvers that disagree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Side {
+    /// Its address.
+    pub url: String,
+    /// Its tip.
+    pub tip: Tip,
+    /// What it says, in words.
+    pub says: String,
+}
+
+impl std::fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [one, other] = &self.sides;
+        write!(
+            f,
+            "resolvers disagree on {}: {} at height {} says {}, {} at height {} says {}; {}",
+            self.subject,
+            one.url,
+            one.tip.height,
+            one.says,
+            other.url,
+            other.tip.height,
+            other.says,
+            match self.passing {
+                true =>
+                    "the last blocks may explain it: try again some minutes later, and trust \
+                     neither while it lasts",
+                false => "one of them is wrong: trust neither until you know which",
+            }
+        )
+    }
+}
+
+fn unanswered(answered: usize, needed: usize, silent: &[Silence]) -> String {
+    let reasons: Vec<_> = silent.iter().map(Silence::to_string).collect();
+    let reasons = reasons.join("; ");
+    match answered {
+        0 => format!("no resolver answered ({reasons}); try again later, or ask another"),
+        _ => format!(
+            "{answered} of {} resolvers answered where {needed} have to ({reasons}); try again \
+             later, or ask others",
+            answered + silent.len()
+        ),
+    }
 }
 
 /// The two labels that are resolved.
@@ -137,7 +238,7 @@ pub(crate) fn shortened(text: &str) -> String {
     }
 }
 
-fn behind(tip: Option<u32>, node: Option<u32>) -> String {
+pub(crate) fn behind(tip: Option<u32>, node: Option<u32>) -> String {
     match (tip, node) {
         (Some(tip), Some(node)) => format!("the registry is at height {tip} of {node}"),
         (None, Some(node)) => {

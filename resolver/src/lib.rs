@@ -16,7 +16,9 @@
 //! public types are its own or the standard library's. [`Answer`] is what the library returns, what
 //! the service sends and what the command line prints.
 //!
-//! The HTTP service is the module `service`, behind the feature of that name.
+//! Where there is no database, `Resolvers` asks one or several resolvers over HTTP, with the same
+//! answers and errors; it is behind the feature `http`, and addresses that begin with `https` want the
+//! feature `tls`. The HTTP service is the module `service`, behind the feature of that name.
 
 #![cfg_attr(
     test,
@@ -26,9 +28,13 @@
 mod answer;
 mod database;
 mod error;
+#[cfg(feature = "http")]
+mod http;
 #[cfg(feature = "service")]
 pub mod service;
 
 pub use answer::{Answer, Claim, State, Tip};
 pub use database::{Database, Options};
-pub use error::{Error, Label, Revocation};
+pub use error::{Disagreement, Error, Label, Revocation, Side, Silence};
+#[cfg(feature = "http")]
+pub use http::{Asked, Resolvers};

@@ -1,8 +1,8 @@
 //! Errors as the service sends them: `application/problem+json` (RFC 9457).
 
 use super::respond::Caching;
-use crate::answer::{Claim, State, Tip};
-use crate::{Answer, Error};
+use crate::answer::Tip;
+use crate::{Answer, Error, Revocation};
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -145,14 +145,7 @@ enum Members {
     Pending {
         candidate: Box<Answer>,
     },
-    Revoked {
-        service: String,
-        name: String,
-        state: State,
-        confirmations: u32,
-        claim: Claim,
-        tip: Tip,
-    },
+    Revoked(Box<Revocation>),
     Heights {
         tip_height: Option<u32>,
         node_height: Option<u32>,
@@ -245,17 +238,7 @@ impl From<Error> for Problem {
                 Members::NotRegistered { service, name, tip },
             ),
             Error::Pending { candidate } => (Kind::Pending, Members::Pending { candidate }),
-            Error::Revoked(name) => (
-                Kind::Revoked,
-                Members::Revoked {
-                    service: name.service,
-                    name: name.name,
-                    state: name.state,
-                    confirmations: name.confirmations,
-                    claim: name.claim,
-                    tip: name.tip,
-                },
-            ),
+            Error::Revoked(name) => (Kind::Revoked, Members::Revoked(name)),
             Error::NotSynced {
                 tip_height,
                 node_height,
@@ -267,6 +250,8 @@ impl From<Error> for Problem {
                 },
             ),
             Error::Database(cause) => return Problem::internal(cause),
+            // Of asking other resolvers, which the service does not do.
+            other => return Problem::internal(other.to_string()),
         };
         Problem {
             kind,

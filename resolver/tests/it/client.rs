@@ -47,6 +47,17 @@ pub(crate) fn serve_with(db: &Path, change: impl FnOnce(&mut Config)) -> Running
     }
 }
 
+/// What a server at an address answers.
+#[cfg(feature = "http")]
+pub(crate) fn get(address: SocketAddr, target: &str) -> Response {
+    let running = Running {
+        address,
+        stop: None,
+        thread: None,
+    };
+    running.get(target)
+}
+
 impl Running {
     /// Asks it to end, and waits until it has.
     pub(crate) fn stop(&mut self) {

@@ -26,3 +26,12 @@ mod conditions;
 mod hostile;
 #[cfg(feature = "service")]
 mod operations;
+
+#[cfg(all(feature = "http", feature = "service"))]
+mod agreement;
+#[cfg(all(feature = "http", feature = "service"))]
+mod form;
+#[cfg(all(feature = "http", feature = "service"))]
+mod http;
+#[cfg(all(feature = "http", feature = "service"))]
+mod liar;

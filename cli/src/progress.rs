@@ -58,11 +58,13 @@ impl Progress {
                 target,
             } => {
                 self.waiting = None;
-                self.at_tip = false;
+                // Where nothing but the next block came, its own line says that it is the tip.
                 if self.catch_up.is_none() && target.saturating_sub(height) < SHORT {
-                    self.line(&format!("block {height} {hash}: {effects} effects"));
+                    let s = if effects == 1 { "" } else { "s" };
+                    self.line(&format!("block {height} {hash}: {effects} effect{s}"));
                     return;
                 }
+                self.at_tip = false;
                 self.catching_up(height, size, target);
             }
             Event::Disconnected { height, hash } => {

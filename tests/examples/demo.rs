@@ -1,9 +1,7 @@
-//! The demo: a private chain, a name on it, and the answer over HTTP. `bin/demo` builds and runs it.
+//! The demo: a private chain, a name registered on it, and the answer over HTTP. `bin/demo` builds and runs it.
 
-use atname_protocol::{Key, QualifiedName};
 use atname_tests::bitcoind::{Bitcoind, Result};
-use atname_tests::names::Registration;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -11,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-const KEY: &str = "81e24205d4bac8496d3e13282c90ead5045f09ea";
 const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(50);
 
 fn main() -> ExitCode {
     let stop = Arc::new(AtomicBool::new(false));
@@ -36,30 +34,34 @@ fn demo(stop: &AtomicBool) -> Result<()> {
     println!("A private chain: a bitcoind in regtest, and 101 blocks so that there is money.");
     let node = Bitcoind::start(&["-rest"])?;
     node.funded_wallet()?;
-
-    let name = QualifiedName::parse("@gittorrent!cjb", "gittorrent".parse()?)?;
-    let key: Key = KEY.parse()?;
-    let registration = Registration::new(&node, name, key)?;
-    let reserve = registration.reserve(&node)?;
-    node.mine(1)?;
-    println!(
-        "\nReserved in block {}, by a hash that does not tell the name:",
-        node.height()?
-    );
-    println!("  {reserve}");
-    let claim = registration.claim(&node)?;
-    node.mine(1)?;
-    println!(
-        "Claimed in block {}, for everybody to see: {name}!{key}",
-        node.height()?
-    );
-    println!("  {claim}");
-
     let data = tempfile::Builder::new().prefix("atname-demo-").tempdir()?;
     let listen = address()?;
-    let _server = Server::start(&node, data.path().into(), listen)?;
-    let answer = answer(listen, stop)?;
-    println!("\n$ curl http://{listen}/resolve/cjb\n{answer}\n");
+    let atname = Atname {
+        binary: binary()?,
+        settings: vec![
+            "--chain=regtest".into(),
+            format!("--node={}", node.url()),
+            format!("--cookie={}", node.cookie().display()),
+            format!("--data-dir={}", data.path().display()),
+        ],
+    };
+
+    println!("\n$ atname --chain regtest run");
+    let _server = atname.start(&["run", "--listen", &listen.to_string()])?;
+    ready(listen, stop)?;
+
+    let key = data.path().join("key");
+    let key = key.to_str().ok_or("the folder's name is no text")?;
+    println!("\n$ atname key new KEYFILE");
+    atname.finish(&node, &["key", "new", key], stop)?;
+    println!("\n$ atname --chain regtest register cjb --key KEYFILE --yes");
+    atname.finish(&node, &["register", "cjb", "--key", key, "--yes"], stop)?;
+
+    let answer = get(listen, "/resolve/cjb")?;
+    println!("\n$ curl http://{listen}/resolve/cjb\n{}\n", answer.1);
+    if !answer.0 {
+        return Err("the name does not resolve".into());
+    }
     println!("The demo stays up until Ctrl-C, and then leaves nothing behind.");
     std::io::stdout().flush()?;
     while !stop.load(Ordering::SeqCst) {
@@ -75,69 +77,101 @@ fn address() -> Result<SocketAddr> {
     Ok(listener.local_addr()?)
 }
 
-/// `atname run` as a user would start it.
-struct Server(Child);
+/// The binary, as a user would run it.
+struct Atname {
+    binary: PathBuf,
+    settings: Vec<String>,
+}
 
-impl Server {
-    fn start(node: &Bitcoind, data: PathBuf, listen: SocketAddr) -> Result<Server> {
-        // Cargo puts examples in a folder beside the binaries.
-        let here = std::env::current_exe()?;
-        let binary = here
-            .ancestors()
-            .nth(2)
-            .map(|folder| folder.join("atname"))
-            .filter(|binary| binary.exists())
-            .ok_or("the binary atname is not built: run bin/demo")?;
-        let mut command = Command::new(binary);
+/// A process that is ended with the demo.
+struct Running(Child);
+
+impl Atname {
+    /// Starts a command, and repeats what it says as it says it.
+    fn start(&self, arguments: &[&str]) -> Result<Running> {
+        let mut command = Command::new(&self.binary);
         command
-            .args(["--chain", "regtest", "--node", &node.url(), "--cookie"])
-            .arg(node.cookie())
-            .arg("--data-dir")
-            .arg(data)
-            .args(["run", "--listen", &listen.to_string()])
+            .args(&self.settings)
+            .args(arguments)
             .stdin(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        println!("\nThe indexer and the resolver: `atname --chain regtest run`, which says:");
-        let mut server = Server(command.spawn()?);
-        if let Some(lines) = server.0.stderr.take() {
-            std::thread::spawn(move || {
-                for line in BufReader::new(lines).lines().map_while(std::io::Result::ok) {
-                    println!("  {line}");
-                }
-            });
+        let mut running = Running(command.spawn()?);
+        for lines in [
+            running.0.stdout.take().map(lines),
+            running.0.stderr.take().map(lines),
+        ] {
+            let lines = lines.into_iter().flatten();
+            std::thread::spawn(move || lines.for_each(|line| println!("  {line}")));
         }
-        Ok(server)
+        Ok(running)
+    }
+
+    /// Runs a command to its end, and mines a block whenever something waits for one.
+    fn finish(&self, node: &Bitcoind, arguments: &[&str], stop: &AtomicBool) -> Result<()> {
+        let mut running = self.start(arguments)?;
+        loop {
+            if let Some(status) = running.0.try_wait()? {
+                // What it said last is still on its way.
+                std::thread::sleep(PAUSE);
+                return match status.success() {
+                    true => Ok(()),
+                    false => Err(format!("atname ended with {status}").into()),
+                };
+            }
+            if stop.load(Ordering::SeqCst) {
+                return Err("stopped".into());
+            }
+            let waiting = node.call("getrawmempool", &[])?;
+            if waiting.as_array().is_some_and(|txids| !txids.is_empty()) {
+                node.mine(1)?;
+            }
+            std::thread::sleep(PAUSE);
+        }
     }
 }
 
-impl Drop for Server {
+impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// What `curl` would print, as soon as there is an answer.
-fn answer(listen: SocketAddr, stop: &AtomicBool) -> Result<String> {
+/// Cargo puts examples in a folder beside the binaries.
+fn binary() -> Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    let binary = here.ancestors().nth(2).map(|folder| folder.join("atname"));
+    let binary = binary.filter(|binary| binary.exists());
+    Ok(binary.ok_or("the binary atname is not built: run bin/demo")?)
+}
+
+fn lines(from: impl Read + Send + 'static) -> Box<dyn Iterator<Item = String> + Send> {
+    let lines = BufReader::new(from).lines();
+    Box::new(lines.map_while(std::io::Result::ok))
+}
+
+/// Waits until the service answers and is in sync.
+fn ready(listen: SocketAddr, stop: &AtomicBool) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let got = get(listen);
-        match got {
-            Ok((true, body)) => return Ok(body),
+        match get(listen, "/readyz") {
+            Ok((true, _)) => return Ok(()),
+            _ if stop.load(Ordering::SeqCst) => return Err("stopped".into()),
             Ok((false, body)) if Instant::now() > deadline => return Err(body.into()),
             Err(error) if Instant::now() > deadline => return Err(error),
-            _ if stop.load(Ordering::SeqCst) => return Err("stopped".into()),
-            _ => std::thread::sleep(Duration::from_millis(50)),
+            _ => std::thread::sleep(PAUSE),
         }
     }
 }
 
-fn get(listen: SocketAddr) -> Result<(bool, String)> {
+/// What `curl` prints, and whether the status is 200.
+fn get(listen: SocketAddr, path: &str) -> Result<(bool, String)> {
     let mut stream = TcpStream::connect(listen)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     write!(
         stream,
-        "GET /resolve/cjb HTTP/1.1\r\nHost: {listen}\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: {listen}\r\nConnection: close\r\n\r\n"
     )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;

@@ -4,6 +4,7 @@
 use crate::atname::{Atname, Running};
 use atname_tests::bitcoind::Bitcoind;
 use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -233,6 +234,48 @@ fn an_interruption_between_the_two_steps_is_resumed() {
     assert_eq!(atname.done(&["resolve", "cjb"]), format!("{KEY}\n"));
     assert_eq!(paid(&node).0, 2);
     assert_eq!(journals(&atname), 0);
+}
+
+#[test]
+fn a_node_that_restarts_in_the_middle_is_waited_for() {
+    let mut node = funded();
+    let atname = Atname::with_node(&node);
+    let mut command = atname.command(&["register", "cjb", "--key", KEY, "--yes"]);
+    let mut running = Running(command.stderr(Stdio::piped()).spawn().unwrap());
+    let lines = BufReader::new(running.0.stderr.take().unwrap()).lines();
+    let mut lines = lines.map_while(std::io::Result::ok);
+    assert!(lines.any(|line| line.contains("waits for a block")));
+    node.stop().unwrap();
+    assert!(lines.any(|line| line.starts_with("waiting: ")));
+    node.run().unwrap();
+    // The node does not load the wallet by itself: that is said, and waited for.
+    assert!(lines.any(|line| line.contains("loadwallet miner")) || mempool(&node) > 0);
+    let _ = node.call("loadwallet", &[json!("miner")]);
+    std::thread::spawn(move || lines.for_each(drop));
+    assert_eq!(mine_until_done(&node, &mut running), 0);
+    assert_eq!(atname.done(&["resolve", "cjb"]), format!("{KEY}\n"));
+    assert_eq!(paid(&node).0, 2);
+}
+
+#[test]
+fn beside_an_indexer_that_runs_and_a_reorganisation() {
+    let node = funded();
+    let atname = Atname::with_node(&node);
+    let _indexer = start(&atname, &["index"]);
+    register(&atname, &node, "cjb");
+    assert_eq!(atname.done(&["resolve", "cjb"]), format!("{KEY}\n"));
+
+    // Both transactions fall out of the chain, and come back in other blocks by themselves.
+    let reserved = node.text("getblockhash", &[json!(102)]).unwrap();
+    node.call("invalidateblock", &[json!(reserved)]).unwrap();
+    node.mine(3).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while atname.run(&["resolve", "cjb"]).out != format!("{KEY}\n")
+        || object(&atname.done(&["status", "--json"]))["tip"]["height"] != 104
+    {
+        assert!(Instant::now() < deadline, "the name does not come back");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[test]

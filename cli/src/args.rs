@@ -2,7 +2,8 @@
 
 use atname_protocol::Network;
 use clap::builder::BoolishValueParser;
-use clap::{Parser, Subcommand, ValueHint};
+use clap::parser::ValueSource;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 /// A registry of usernames on Bitcoin.
 ///
 /// `atname run` follows your bitcoind and answers on http://127.0.0.1:8480; `atname resolve NAME`
-/// asks the database directly.
+/// asks the database directly, or resolvers elsewhere.
 #[derive(Debug, Parser)]
 #[command(
     name = "atname",
@@ -34,6 +35,23 @@ pub(crate) struct Args {
     pub(crate) settings: Settings,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Args {
+    /// Reads the command line, and ends the process where it is none.
+    pub(crate) fn read() -> Args {
+        let matches = Args::command().get_matches();
+        let mut args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        if let (Command::Resolve(resolve), Some((_, own))) =
+            (&mut args.command, matches.subcommand())
+        {
+            resolve.sources = Sources {
+                url: own.value_source("url"),
+                db: own.value_source("db"),
+            };
+        }
+        args
+    }
 }
 
 /// What several commands share.
@@ -129,9 +147,15 @@ pub(crate) enum Command {
   atname resolve cjb
   atname resolve '@gittorrent!cjb' --depth 20
   atname resolve cjb --pending --json
+  atname resolve cjb --url http://127.0.0.1:8480
+  atname resolve cjb --url https://one.example --url https://two.example
 
-Exit status 4 says that there is no such name, or that it is pending or revoked.")]
-    Resolve(Lookup),
+One resolver is believed. Of several more than half have to answer, none may contradict another, and
+those that did not answer are named on stderr. ATNAME_URL takes several with spaces between them.
+
+Exit status: 4 no such name, pending, revoked; 5 not in sync, or too few resolvers answered;
+6 resolvers disagree.")]
+    Resolve(Resolve),
     /// Show one name in full, with its history
     #[command(after_help = "Examples:
   atname show cjb
@@ -202,6 +226,33 @@ pub(crate) struct Lookup {
     /// Take a name that is still pending, too
     #[arg(long, env = "ATNAME_PENDING", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(crate) pending: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Resolve {
+    #[command(flatten)]
+    pub(crate) lookup: Lookup,
+
+    /// Ask a resolver over HTTP instead of the database; may be given several times
+    #[arg(
+        long,
+        env = "ATNAME_URL",
+        hide_env = true,
+        value_name = "URL",
+        value_hint = ValueHint::Url,
+        action = clap::ArgAction::Append
+    )]
+    pub(crate) url: Vec<String>,
+
+    #[arg(skip)]
+    pub(crate) sources: Sources,
+}
+
+/// Where two settings came from that exclude one another; `None` is nowhere.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sources {
+    pub(crate) url: Option<ValueSource>,
+    pub(crate) db: Option<ValueSource>,
 }
 
 #[derive(Debug, clap::Args)]

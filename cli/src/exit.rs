@@ -20,9 +20,9 @@ pub(crate) enum Status {
     Unfinished = 3,
     /// No such name, pending, revoked; or taken, for who wants it.
     NoName = 4,
-    /// No node, not in sync; wallet missing, locked or empty.
+    /// No node, not in sync, too few resolvers that answer; wallet missing, locked or empty.
     NotReady = 5,
-    /// Policy, a fee cap, a rule check before sending; nobody to ask.
+    /// Policy, a fee cap, a rule check before sending; resolvers that disagree; nobody to ask.
     Refused = 6,
     /// The user said no.
     SaidNo = 7,
@@ -135,11 +135,12 @@ fn of_registration(error: &registrar::Error) -> Status {
 
 fn of_answer(error: &resolver::Error) -> Status {
     match error {
-        resolver::Error::InvalidName { .. } => Status::Usage,
+        resolver::Error::InvalidName { .. } | resolver::Error::InvalidUrl { .. } => Status::Usage,
         resolver::Error::NotRegistered { .. }
         | resolver::Error::Pending { .. }
         | resolver::Error::Revoked { .. } => Status::NoName,
-        resolver::Error::NotSynced { .. } => Status::NotReady,
+        resolver::Error::NotSynced { .. } | resolver::Error::Unanswered { .. } => Status::NotReady,
+        resolver::Error::Disagreement(_) => Status::Refused,
         _ => Status::Failed,
     }
 }

@@ -9,11 +9,10 @@ mod progress;
 mod row;
 mod stop;
 
-use clap::Parser as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let args = args::Args::parse();
+    let args = args::Args::read();
     match commands::run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,21 +1,75 @@
-//! `atname resolve`: the DHT key of a name, straight from the database.
+//! `atname resolve`: the DHT key of a name, straight from the database or from resolvers.
 
 use super::{print, print_json};
-use crate::args::Lookup;
+use crate::args::{Resolve, Sources};
 use crate::config::Config;
+use crate::exit::Failure;
 use anyhow::Result;
-use atname_resolver::{Database, Options};
+use atname_protocol::QualifiedName;
+use atname_resolver::{Answer, Database, Error, Options, Resolvers};
+use clap::parser::ValueSource;
 
-pub(crate) fn run(config: &Config, lookup: &Lookup) -> Result<()> {
+pub(crate) fn run(config: &Config, command: &Resolve) -> Result<()> {
+    let lookup = &command.lookup;
     let name = config.name(&lookup.name)?;
     let options = Options {
         depth: config.depth(lookup.depth.depth),
         pending: lookup.pending,
     };
-    let database = Database::open(&config.db)?;
-    let answer = database.resolve(name.service().as_str(), name.name().as_str(), &options)?;
+    let answer = match urls(&command.url, command.sources)? {
+        Some(urls) => ask(config, &urls, &name, &options)?,
+        None => {
+            let database = Database::open(&config.db)?;
+            database.resolve(name.service().as_str(), name.name().as_str(), &options)?
+        }
+    };
     if config.json {
         return print_json(&answer);
     }
     print(&format!("{}\n", answer.key_hex()))
+}
+
+/// The resolvers to ask; `None` where the database is to be read. Of the two settings a flag beats the
+/// environment, as everywhere.
+fn urls(given: &[String], from: Sources) -> Result<Option<Vec<String>>, Failure> {
+    let urls: Vec<String> = given
+        .iter()
+        .flat_map(|text| text.split([' ', ',', '\t', '\n']))
+        .filter(|url| !url.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let flag = |source| source == Some(ValueSource::CommandLine);
+    if urls.is_empty() && !flag(from.url) {
+        return Ok(None);
+    }
+    match (flag(from.url), flag(from.db)) {
+        (true, true) => Err(both("--url", "--db")),
+        (true, false) => Ok(Some(urls)),
+        (false, true) => Ok(None),
+        (false, false) if from.db.is_some() => Err(both("ATNAME_URL", "ATNAME_DB")),
+        (false, false) => Ok(Some(urls)),
+    }
+}
+
+fn both(url: &str, db: &str) -> Failure {
+    Failure::usage(format!(
+        "{url} asks resolvers and {db} reads a file: give one of them"
+    ))
+}
+
+fn ask(
+    config: &Config,
+    urls: &[String],
+    name: &QualifiedName,
+    options: &Options,
+) -> Result<Answer, Error> {
+    let resolvers = Resolvers::new(urls)?.of_chain(config.chain.as_str());
+    let asked = resolvers.ask(name.service().as_str(), name.name().as_str(), options);
+    // That error tells them itself.
+    if !matches!(asked.result, Err(Error::Unanswered { .. })) {
+        for silence in &asked.silent {
+            eprintln!("no answer from {silence}");
+        }
+    }
+    asked.result
 }

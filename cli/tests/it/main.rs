@@ -13,4 +13,5 @@ mod keys;
 mod killed;
 mod node;
 mod register;
+mod resolve;
 mod settings;

@@ -6,6 +6,7 @@ use crate::exit::Failure;
 use anyhow::{Context as _, Result};
 use atname_node::{Auth, Node, Password};
 use atname_protocol::{Network, QualifiedName, Service};
+use etcetera::BaseStrategy as _;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -61,8 +62,8 @@ impl Config {
     pub(crate) fn new(settings: Settings) -> Result<Config> {
         let data_dir = match settings.data_dir {
             Some(folder) => folder,
-            None => dirs::data_dir()
-                .context("this platform names no data folder: say where with --data-dir")?
+            None => platform_data_dir()
+                .context("no data folder is found: say where with --data-dir")?
                 .join("atname"),
         };
         let (file_chain, mut tables) = read_file(&data_dir.join("atname.toml"))?;
@@ -215,12 +216,18 @@ fn default_port(chain: Network) -> u16 {
     }
 }
 
+/// Where programs of this platform keep their data.
+fn platform_data_dir() -> Option<PathBuf> {
+    let strategy = etcetera::base_strategy::choose_native_strategy().ok()?;
+    Some(strategy.data_dir())
+}
+
 /// Where bitcoind writes its cookie when it is not told otherwise.
 fn default_cookie(chain: Network) -> PathBuf {
     let folder = if cfg!(any(target_os = "macos", windows)) {
-        dirs::data_dir().map(|folder| folder.join("Bitcoin"))
+        platform_data_dir().map(|folder| folder.join("Bitcoin"))
     } else {
-        dirs::home_dir().map(|folder| folder.join(".bitcoin"))
+        etcetera::home_dir().ok().map(|home| home.join(".bitcoin"))
     };
     let folder = folder.unwrap_or_default();
     match chain {

@@ -32,10 +32,16 @@ pub(super) fn at_tip(
             Err(error) => return Err(error.into()),
         }
         let tip = node.tip()?.hash;
-        let reader = Reader::open(&config.db)?;
-        let found = reader.snapshot()?.tip().map(|tip| tip.hash);
-        if found == Some(tip) {
-            return Ok((reader, tip));
+        match Reader::open(&config.db) {
+            Ok(reader) => {
+                let found = reader.snapshot()?.tip().map(|tip| tip.hash);
+                if found == Some(tip) {
+                    return Ok((reader, tip));
+                }
+            }
+            // The other indexer has only just begun.
+            Err(Error::Missing(_)) => {}
+            Err(error) => return Err(error.into()),
         }
         if started.elapsed() > PATIENCE && !std::mem::replace(&mut told, true) {
             eprintln!("waiting: the registry is not at the node's tip yet");

@@ -166,21 +166,23 @@ pub(super) fn finish(
     };
     let depth = config.chain.params().usual_depth;
     let mut told = None;
-    let mut waiting = false;
+    let mut waiting = None;
     while !stop.shutdown.requested() {
         let (progress, tip) = match step(config, node, wallet, journal, stop) {
             Ok(step) => step,
             Err(_) if stop.shutdown.requested() => break,
             Err(error) if passes(&error) => {
-                if !std::mem::replace(&mut waiting, true) {
-                    eprintln!("waiting: {error:#}");
+                let reason = format!("{error:#}");
+                if waiting.as_ref() != Some(&reason) {
+                    eprintln!("waiting: {reason}");
+                    waiting = Some(reason);
                 }
                 stop.shutdown.sleep(WAIT);
                 continue;
             }
             Err(error) => return Err(error),
         };
-        waiting = false;
+        waiting = None;
         if told != Some(progress) {
             eprintln!("{}", sentence(journal, progress, depth));
             told = Some(progress);

@@ -1,12 +1,11 @@
 //! `atname serve` and `atname run`: answers over HTTP, with or without an indexer beside them.
 
-use super::index::{first_look, index};
+use super::index::{first_look, index, open_writer};
 use crate::config::Config;
 use crate::stop::Stop;
 use anyhow::{Context as _, Result, anyhow};
 use atname_indexer::Options;
 use atname_resolver::service;
-use atname_store::Writer;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 
@@ -21,7 +20,7 @@ pub(crate) fn run_all(config: &Config, listen: Option<SocketAddr>) -> Result<()>
     let stop = Stop::on_signals()?;
     let mut node = config.node()?;
     first_look(&mut node, &stop.shutdown)?;
-    let mut writer = Writer::open(&config.db, config.chain.params())?;
+    let mut writer = open_writer(config, &stop.shutdown)?;
     std::thread::scope(|threads| {
         let indexer = threads.spawn(|| {
             let options = Options { once: false };

@@ -4,7 +4,7 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | [`block`] | feeds a raw block to the writer |
-//! | [`follow`] | the loop: disconnect, connect, commit, wait |
+//! | [`mod@follow`] | the loop: disconnect, connect, commit, wait |
 //! | [`shutdown`] | how the loop is asked to stop |
 
 pub mod block;

@@ -5,8 +5,9 @@ use crate::chain::{TIP, world};
 use crate::client::{Running, serve};
 use crate::liar::Liar;
 use atname_resolver::{Database, Error, Options, Resolvers, State};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::num::NonZeroU32;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 pub(crate) const STRICT: Options = Options {
@@ -212,6 +213,16 @@ fn nothing_waits_for_the_slowest() {
         assert!(started.elapsed() >= short);
         assert!(started.elapsed() < 10 * short, "{:?}", started.elapsed());
     }
+    // Nor does anything go on waiting for it where nobody sees it.
+    let (sender, hung_up) = mpsc::channel();
+    let mute = Liar::raw(move |_, stream| {
+        let _ = stream.read(&mut [0]);
+        let _ = sender.send(());
+    });
+    let resolvers = Resolvers::new([mute.url()]).unwrap().timeout(short);
+    resolvers.resolve("gittorrent", "cjb", &STRICT).unwrap_err();
+    hung_up.recv_timeout(10 * short).unwrap();
+
     // One that does answer about the name, and then nothing about its digest.
     let mut higher = world();
     higher.grow_to(TIP + 1);

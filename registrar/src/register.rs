@@ -52,7 +52,7 @@ pub enum Error {
     },
     /// Somebody holds the name, by an earlier reservation.
     #[error(
-        "{name} was taken meanwhile, by the reservation at {priority}: `atname abandon {name}`"
+        "{name} was taken meanwhile, by the reservation at {priority}: `atname abandon '{name}'`"
     )]
     Taken {
         /// The name.
@@ -63,7 +63,7 @@ pub enum Error {
     /// The claim would come too late.
     #[error(
         "only {left} blocks are left in which the claim of {name} counts, too few to be sure of: \
-         `atname abandon {name}`, and register again"
+         `atname abandon '{name}'`, and register again"
     )]
     TooLate {
         /// The name.
@@ -74,7 +74,7 @@ pub enum Error {
     /// The coins of the registration were spent by another transaction.
     #[error(
         "what the {transaction} transaction of {name} spends was spent otherwise: \
-         `atname abandon {name}`, and register again"
+         `atname abandon '{name}'`, and register again"
     )]
     Spent {
         /// The name.
@@ -83,7 +83,9 @@ pub enum Error {
         transaction: &'static str,
     },
     /// The claim is public and cannot be recalled.
-    #[error("the claim of {0} is public and cannot be recalled: `atname resume {0}` waits for it")]
+    #[error(
+        "the claim of {0} is public and cannot be recalled: `atname resume '{0}'` waits for it"
+    )]
     Public(QualifiedName),
     /// The journal is of another chain.
     #[error(

@@ -47,7 +47,7 @@ pub(crate) fn run(config: &Config, arguments: &Register) -> Result<()> {
     let folder = Folder::beside(&config.db)?;
     if folder.read(&name)?.is_some() {
         return Err(Failure::refused(format!(
-            "a registration of {name} is under way already: `atname resume {name}` goes on with it"
+            "a registration of {name} is under way already: `atname resume '{name}'` goes on with it"
         ))
         .into());
     }

@@ -202,7 +202,7 @@ pub(super) fn finish(
         }
     }
     Err(Failure::unfinished(format!(
-        "stopped; nothing is lost, and `atname resume {name}` goes on"
+        "stopped; nothing is lost, and `atname resume '{name}'` goes on"
     ))
     .into())
 }
@@ -262,7 +262,7 @@ fn detached(
     if config.json {
         return print_json(&Job::at(journal, progress));
     }
-    eprintln!("`atname resume {name}` claims it when the reservation is deep enough");
+    eprintln!("`atname resume '{name}'` claims it when the reservation is deep enough");
     Ok(())
 }
 
@@ -281,7 +281,7 @@ fn done(
     if owner.map(|coin| coin.to_string()) != Some(format!("{}:0", journal.claim.txid)) {
         folder.remove(name)?;
         return Err(Failure::no_name(format!(
-            "the claim is in the chain, but an earlier reservation won {name}: `atname show {name}`"
+            "the claim is in the chain, but an earlier reservation won {name}: `atname show '{name}'`"
         ))
         .into());
     }

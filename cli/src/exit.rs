@@ -104,6 +104,9 @@ pub(crate) fn status(error: &anyhow::Error) -> ExitCode {
         if let Some(error) = cause.downcast_ref::<registrar::Error>() {
             return Some(of_registration(error));
         }
+        if let Some(registrar::journal::Error::Locked(_)) = cause.downcast_ref() {
+            return Some(Status::Refused);
+        }
         if let Some(error) = cause.downcast_ref::<resolver::Error>() {
             return Some(of_answer(error));
         }
@@ -128,7 +131,8 @@ fn of_registration(error: &registrar::Error) -> Status {
         registrar::Error::Rules { .. }
         | registrar::Error::Policy { .. }
         | registrar::Error::TooLate { .. }
-        | registrar::Error::Public(_) => Status::Refused,
+        | registrar::Error::Public(_)
+        | registrar::Error::Journal(registrar::journal::Error::Locked(_)) => Status::Refused,
         _ => Status::Failed,
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Progress {
     catch_up: Option<CatchUp>,
     waiting: Option<String>,
     at_tip: bool,
+    /// Only a long catch-up is told.
+    quiet: bool,
 }
 
 struct CatchUp {
@@ -45,6 +47,15 @@ impl Progress {
             catch_up: None,
             waiting: None,
             at_tip: false,
+            quiet: false,
+        }
+    }
+
+    /// For commands that have more to say than each block: only a long catch-up is told.
+    pub(crate) fn quiet() -> Progress {
+        Progress {
+            quiet: true,
+            ..Progress::new()
         }
     }
 
@@ -123,7 +134,9 @@ impl Progress {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
-        if let Some(catch_up) = self.catch_up.take() {
+        if let Some(catch_up) = self.catch_up.take()
+            && !self.quiet
+        {
             let (blocks, megabytes) = catch_up.rates();
             let seconds = catch_up.started.elapsed().as_secs_f64();
             eprintln!(
@@ -134,6 +147,9 @@ impl Progress {
     }
 
     fn line(&self, text: &str) {
+        if self.quiet {
+            return;
+        }
         match &self.bar {
             Some(bar) => bar.suspend(|| eprintln!("{text}")),
             None => eprintln!("{text}"),

@@ -3,8 +3,8 @@
 use atname_protocol::BlockHash;
 use std::time::Duration;
 
-/// A block of 4,000,000 weight units has at most so many bytes.
-const MAX_BLOCK: u64 = 4_000_000;
+/// A block of 4,000,000 weight units has at most as many bytes; what is longer is no block.
+const MAX_BLOCK: u64 = 4_000_001;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) struct Rest {

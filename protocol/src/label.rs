@@ -107,7 +107,7 @@ impl<const MAX: usize> Label<MAX> {
     }
 
     /// Bytes of the label, 1 to `MAX`.
-    #[allow(clippy::len_without_is_empty)] // a label is never empty
+    #[expect(clippy::len_without_is_empty, reason = "a label is never empty")]
     pub fn len(&self) -> usize {
         usize::from(self.len)
     }

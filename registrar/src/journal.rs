@@ -5,7 +5,7 @@
 
 use atname_protocol::{Key, QualifiedName};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -33,9 +33,9 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
-    /// Another process works on the registrations.
-    #[error("another atname is working on the registrations in {}: wait until it is done", .0.display())]
-    Locked(PathBuf),
+    /// Another process works on the registration.
+    #[error("another atname is working on the registration of {0}: wait until it is done")]
+    Locked(QualifiedName),
 }
 
 /// A registration that is under way.
@@ -129,33 +129,43 @@ impl Journal {
     }
 }
 
-/// The folder of the journals, locked for this process.
+/// The folder of the journals.
 pub struct Folder {
     path: PathBuf,
-    _lock: File,
 }
+
+/// Keeps other processes from working on the same registration; it ends with this value, or with
+/// the process.
+pub struct Lock(#[expect(dead_code, reason = "the lock is held by the open file")] File);
 
 impl Folder {
     /// The folder beside a database; it is made where there is none.
     ///
     /// # Errors
-    /// [`Error::Locked`] where another process has it.
+    /// Where the file system refuses.
     pub fn beside(db: &Path) -> Result<Folder, Error> {
         let path = db.with_file_name("registrations");
+        fs::create_dir_all(&path).map_err(|reason| Error::Io {
+            path: path.clone(),
+            reason,
+        })?;
+        Ok(Folder { path })
+    }
+
+    /// Takes the registration of a name for this process.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] where another process has it.
+    pub fn lock(&self, name: &QualifiedName) -> Result<Lock, Error> {
+        let path = self.file(name).with_extension("lock");
         let failed = |reason| Error::Io {
             path: path.clone(),
             reason,
         };
-        fs::create_dir_all(&path).map_err(failed)?;
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path.join(".lock"))
-            .map_err(failed)?;
+        let lock = private().open(&path).map_err(failed)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Folder { path, _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(Error::Locked(path)),
+            Ok(()) => Ok(Lock(lock)),
+            Err(TryLockError::WouldBlock) => Err(Error::Locked(*name)),
             Err(TryLockError::Error(reason)) => Err(failed(reason)),
         }
     }
@@ -207,21 +217,23 @@ impl Folder {
         };
         let text = serde_json::to_vec_pretty(journal).map_err(|error| failed(error.into()))?;
         let draft = path.with_extension("draft");
-        let mut file = File::create(&draft).map_err(failed)?;
-        file.write_all(&text)
+        let mut file = private().open(&draft).map_err(failed)?;
+        file.set_len(0)
+            .and_then(|()| file.write_all(&text))
             .and_then(|()| file.sync_all())
             .and_then(|()| fs::rename(&draft, &path))
             .and_then(|()| self.sync())
             .map_err(failed)
     }
 
-    /// Removes the journal of a name: it is done, or given up.
+    /// Removes the journal of a name, which this process has locked: it is done, or given up.
     ///
     /// # Errors
     /// Where the file system refuses.
     pub fn remove(&self, name: &QualifiedName) -> Result<(), Error> {
         let path = self.file(name);
         fs::remove_file(&path)
+            .and_then(|()| fs::remove_file(path.with_extension("lock")))
             .and_then(|()| self.sync())
             .map_err(|reason| Error::Io { path, reason })
     }
@@ -238,6 +250,15 @@ impl Folder {
         }
         Ok(())
     }
+}
+
+/// A file that only its owner can read: nobody can steal with it, but the name is still a secret.
+fn private() -> OpenOptions {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 fn read(path: &Path) -> Result<Journal, Error> {

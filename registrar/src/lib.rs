@@ -23,5 +23,5 @@ pub mod journal;
 pub mod register;
 
 pub use draft::{Draft, Request};
-pub use journal::{Folder, Journal};
+pub use journal::{Folder, Journal, Lock};
 pub use register::{Error, Progress, abandon, advance, lock_owner_coins, look, make};

@@ -339,6 +339,9 @@ pub fn advance(
             send(node, &journal.claim, name, "claim")?;
             progress = Progress::Claiming;
         }
+        Progress::Claiming if expired(journal, node, wallet, registry.params())? => {
+            return Err(Error::TooLate { name, left: 0 });
+        }
         Progress::Lost { transaction } => return Err(Error::Spent { name, transaction }),
         Progress::Reserving
         | Progress::Reserved { .. }
@@ -352,7 +355,23 @@ pub fn advance(
     Ok(progress)
 }
 
-/// Gives a registration up before its claim is public: its money can be spent again.
+/// Whether the claim would come too late even in the next block.
+fn expired(
+    journal: &Journal,
+    node: &mut Node,
+    wallet: &mut Wallet,
+    params: &Params,
+) -> Result<bool, Error> {
+    Ok(match wallet.whereabouts(&journal.reserve.txid)? {
+        Whereabouts::Confirmed { height, .. } => {
+            blocks_left(params, height, node.tip()?.height) == 0
+        }
+        _ => false,
+    })
+}
+
+/// Gives a registration up before its claim is public, or when it is too late for it: its money can
+/// be spent again.
 ///
 /// # Errors
 /// [`Error::Public`] where the claim is on its way: nobody can recall it.
@@ -361,9 +380,11 @@ pub fn abandon(
     node: &mut Node,
     wallet: &mut Wallet,
     folder: &Folder,
+    params: &Params,
 ) -> Result<(), Error> {
     let name = named(journal)?;
     match look(journal, node, wallet)? {
+        Progress::Claiming if expired(journal, node, wallet, params)? => {}
         Progress::Claiming | Progress::Claimed { .. } => return Err(Error::Public(name)),
         Progress::Reserving | Progress::Reserved { .. } => {
             wallet.unlock(&journal.reserve.txid, 1)?;

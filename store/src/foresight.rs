@@ -32,6 +32,7 @@ impl Snapshot<'_> {
         heights: &Range<Height>,
     ) -> Result<Vec<(Position, bool)>> {
         let read = || {
+            // Only where to begin reading: it is 0 above the tip as it is below the first block.
             let before = match heights.start.checked_sub(1) {
                 Some(below) => last_effect(self.db(), below)?,
                 None => 0,
@@ -39,11 +40,18 @@ impl Snapshot<'_> {
             self.db()
                 .prepare_cached(
                     "SELECT height, tx_index, opened IS NOT NULL FROM reservations
-                     WHERE effect > ?1 AND height < ?2 AND commitment = ?3 AND service_id =
-                     (SELECT service_id FROM services WHERE service = ?4) ORDER BY effect",
+                     WHERE effect > ?1 AND height >= ?2 AND height < ?3 AND commitment = ?4
+                     AND service_id = (SELECT service_id FROM services WHERE service = ?5)
+                     ORDER BY effect",
                 )?
                 .query_map(
-                    (before, heights.end, commitment.as_bytes(), service.as_str()),
+                    (
+                        before,
+                        heights.start,
+                        heights.end,
+                        commitment.as_bytes(),
+                        service.as_str(),
+                    ),
                     |row| Ok((position(row, 0)?, row.get(2)?)),
                 )?
                 .collect::<rusqlite::Result<_>>()

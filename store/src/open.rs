@@ -22,16 +22,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Opens the file for the one writer, makes it where there is none, and migrates it.
 pub(crate) fn writer(path: &Path, params: &Params) -> Result<Connection> {
     let mut db = connection(path, OpenFlags::default())?;
-    let fresh = match schema_version(&db, path)? {
-        None => true,
-        Some(found) if found > SCHEMA_VERSION => {
-            return Err(newer(path, found));
-        }
-        Some(_) => {
-            check_params(&db, path, params)?;
-            false
-        }
-    };
+    let fresh = schema_version(&db, path)?.is_none();
     let failed = |error| Error::on(path, error);
     db.pragma_update(None, "journal_mode", "wal")
         .map_err(failed)?;
@@ -62,6 +53,19 @@ pub(crate) fn writer(path: &Path, params: &Params) -> Result<Connection> {
     // A first start that was interrupted between the two leaves a file without its row.
     check_params(&db, path, params)?;
     Ok(db)
+}
+
+/// Looks whether the file, where there is one, can be opened to write.
+pub(crate) fn inspect(path: &Path, params: &Params) -> Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let db = connection(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    match schema_version(&db, path)? {
+        None => Ok(()),
+        Some(found) if found > SCHEMA_VERSION => Err(newer(path, found)),
+        Some(_) => check_params(&db, path, params),
+    }
 }
 
 /// Opens the file to read, and says which registry it holds.

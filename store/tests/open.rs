@@ -33,6 +33,8 @@ fn refused(path: &Path) -> (Error, Error) {
     let writer = Writer::open(path, regtest()).err().unwrap();
     let reader = Reader::open(path).err().unwrap();
     assert_eq!(std::fs::read(path).unwrap(), before);
+    let beside = std::fs::read_dir(path.parent().unwrap()).unwrap();
+    assert_eq!(beside.count(), 1, "something was left beside the file");
     for error in [&writer, &reader] {
         assert!(error.to_string().contains(&path.display().to_string()));
     }

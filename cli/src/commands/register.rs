@@ -2,7 +2,7 @@
 
 use super::available::{self, Standing};
 use super::registry;
-use super::resume::{self, Patience};
+use super::resume::{self, Active, Patience};
 use crate::args::Register;
 use crate::config::Config;
 use crate::exit::{Failure, Status};
@@ -45,6 +45,7 @@ pub(crate) fn run(config: &Config, arguments: &Register) -> Result<()> {
     let stop = Stop::on_signals()?;
     let mut node = config.node()?;
     let folder = Folder::beside(&config.db)?;
+    let lock = folder.lock(&name)?;
     if folder.read(&name)?.is_some() {
         return Err(Failure::refused(format!(
             "a registration of {name} is under way already: `atname resume '{name}'` goes on with it"
@@ -78,15 +79,8 @@ pub(crate) fn run(config: &Config, arguments: &Register) -> Result<()> {
         true => Patience::UntilReserved,
         false => Patience::UntilDone,
     };
-    resume::finish(
-        config,
-        &mut node,
-        &mut wallet,
-        &folder,
-        &journal,
-        patience,
-        &stop,
-    )
+    let active = vec![Active::new(journal, wallet, lock)?];
+    resume::finish(config, &mut node, &folder, active, patience, &stop)
 }
 
 /// The key that a user names: its 40 digits, or the file that holds it.

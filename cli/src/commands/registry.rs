@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::exit::Failure;
+use crate::progress::Progress;
 use anyhow::Result;
 use atname_indexer::{Options, Shutdown, follow};
 use atname_node::Node;
@@ -26,7 +27,10 @@ pub(super) fn at_tip(
         match Writer::open(&config.db, config.chain.params()) {
             Ok(mut writer) => {
                 let options = Options { once: true };
-                follow(node, &mut writer, options, shutdown, &mut |_| {})?;
+                let mut progress = Progress::quiet();
+                follow(node, &mut writer, options, shutdown, &mut |event| {
+                    progress.tell(event);
+                })?;
             }
             Err(Error::Locked(_)) => {}
             Err(error) => return Err(error.into()),

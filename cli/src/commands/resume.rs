@@ -5,11 +5,14 @@ use crate::args::Resume;
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::stop::Stop;
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use atname_node::{Node, Wallet};
+use atname_protocol::rules::Finality;
 use atname_protocol::{BlockHash, QualifiedName};
-use atname_registrar::{Error, Folder, Journal, Progress, abandon, advance, look};
+use atname_registrar::{Error, Folder, Journal, Lock, Progress, abandon, advance, look};
+use atname_store::{Entry, Snapshot};
 use serde::Serialize;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 const WAIT: Duration = Duration::from_secs(1);
@@ -74,6 +77,30 @@ impl Job {
     }
 }
 
+/// A registration that this process works on.
+pub(super) struct Active {
+    journal: Journal,
+    name: QualifiedName,
+    wallet: Wallet,
+    told: Option<Progress>,
+    told_pending: bool,
+    _lock: Lock,
+}
+
+impl Active {
+    pub(super) fn new(journal: Journal, wallet: Wallet, lock: Lock) -> Result<Active> {
+        let name = journal.qualified().context("the journal names nothing")?;
+        Ok(Active {
+            journal,
+            name,
+            wallet,
+            told: None,
+            told_pending: false,
+            _lock: lock,
+        })
+    }
+}
+
 pub(crate) fn run(config: &Config, arguments: &Resume) -> Result<()> {
     let stop = Stop::on_signals()?;
     let folder = Folder::beside(&config.db)?;
@@ -94,21 +121,24 @@ pub(crate) fn run(config: &Config, arguments: &Resume) -> Result<()> {
     };
     if journals.is_empty() {
         eprintln!("no registration is under way");
+        return Ok(());
     }
     let mut node = config.node()?;
-    for journal in &journals {
-        let mut wallet = node.wallet(Some(&journal.wallet))?;
-        finish(
-            config,
-            &mut node,
-            &mut wallet,
-            &folder,
-            journal,
-            Patience::UntilDone,
-            &stop,
-        )?;
+    let mut active = Vec::new();
+    for journal in journals {
+        let name = journal.qualified().context("the journal names nothing")?;
+        let lock = folder.lock(&name)?;
+        let wallet = node.wallet(Some(&journal.wallet))?;
+        active.push(Active::new(journal, wallet, lock)?);
     }
-    Ok(())
+    finish(
+        config,
+        &mut node,
+        &folder,
+        active,
+        Patience::UntilDone,
+        &stop,
+    )
 }
 
 pub(crate) fn list(config: &Config) -> Result<()> {
@@ -136,9 +166,11 @@ pub(crate) fn list(config: &Config) -> Result<()> {
 pub(crate) fn give_up(config: &Config, name: &str) -> Result<()> {
     let folder = Folder::beside(&config.db)?;
     let journal = named(config, &folder, name)?;
+    let _lock = folder.lock(&config.name(name)?)?;
     let mut node = config.node()?;
     let mut wallet = node.wallet(Some(&journal.wallet))?;
-    abandon(&journal, &mut node, &mut wallet, &folder)?;
+    let params = config.chain.params();
+    abandon(&journal, &mut node, &mut wallet, &folder, params)?;
     eprintln!("given up; what was not spent on fees can be spent again");
     Ok(())
 }
@@ -151,73 +183,143 @@ fn named(config: &Config, folder: &Folder, name: &str) -> Result<Journal> {
     }
 }
 
-/// Brings a registration as far as patience goes, through restarts of the node and reorganisations.
+/// Brings registrations as far as patience goes, through restarts of the node and reorganisations.
+/// One that cannot go on does not hold up the others; the first such reason is the command's.
 pub(super) fn finish(
     config: &Config,
     node: &mut Node,
-    wallet: &mut Wallet,
     folder: &Folder,
-    journal: &Journal,
+    mut active: Vec<Active>,
     patience: Patience,
     stop: &Stop,
 ) -> Result<()> {
-    let Some(name) = journal.qualified() else {
-        bail!("the journal names nothing");
-    };
-    let depth = config.chain.params().usual_depth;
-    let mut told = None;
+    let mut failed: Option<anyhow::Error> = None;
     let mut waiting = None;
-    while !stop.shutdown.requested() {
-        let (progress, tip) = match step(config, node, wallet, journal, stop) {
-            Ok(step) => step,
-            Err(_) if stop.shutdown.requested() => break,
-            Err(error) if passes(&error) => {
-                let reason = format!("{error:#}");
-                if waiting.as_ref() != Some(&reason) {
-                    eprintln!("waiting: {reason}");
-                    waiting = Some(reason);
+    while !active.is_empty() && !stop.shutdown.requested() {
+        let mut tip = None;
+        let mut trouble = None;
+        let mut left = Vec::new();
+        for mut one in active {
+            match step(config, node, folder, &mut one, patience, stop) {
+                Ok(Step::Ended) => {}
+                Ok(Step::Waits(at)) => {
+                    tip = Some(at);
+                    left.push(one);
                 }
-                stop.shutdown.sleep(WAIT);
-                continue;
+                Err(error) if passes(&error) || stop.shutdown.requested() => {
+                    trouble = Some(format!("{error:#}"));
+                    left.push(one);
+                }
+                Err(error) => match &failed {
+                    None => failed = Some(error),
+                    Some(_) => eprintln!("atname: {error:#}"),
+                },
             }
-            Err(error) => return Err(error),
-        };
-        waiting = None;
-        if told != Some(progress) {
-            eprintln!("{}", sentence(journal, progress, depth));
-            told = Some(progress);
         }
-        let reserved = matches!(progress, Progress::Reserving | Progress::Reserved { .. });
-        if reserved && patience == Patience::UntilReserved {
-            return detached(config, journal, progress, &name);
+        active = left;
+        if active.is_empty() || stop.shutdown.requested() {
+            break;
         }
-        if let Progress::Claimed { confirmations, .. } = progress
-            && confirmations >= depth
+        if let Some(reason) = &trouble
+            && trouble != waiting
         {
-            return done(config, folder, journal, progress, &name);
+            eprintln!("waiting: {reason}");
         }
-        let changed = node.wait_for_block(&tip, WAIT);
-        if changed.is_err() {
+        waiting = trouble;
+        let waited = tip.is_some_and(|tip| node.wait_for_block(&tip, WAIT).is_ok());
+        if !waited || waiting.is_some() {
             stop.shutdown.sleep(WAIT);
         }
     }
-    Err(Failure::unfinished(format!(
-        "stopped; nothing is lost, and `atname resume '{name}'` goes on"
-    ))
-    .into())
+    match (failed, active.first()) {
+        (Some(error), _) => Err(error),
+        (None, None) => Ok(()),
+        (None, Some(one)) => Err(Failure::unfinished(format!(
+            "stopped; nothing is lost, and `atname resume '{}'` goes on",
+            one.name
+        ))
+        .into()),
+    }
+}
+
+/// What one look at a registration came to.
+enum Step {
+    /// The command has nothing more to do for it.
+    Ended,
+    /// It waits for what comes behind this block.
+    Waits(BlockHash),
 }
 
 fn step(
     config: &Config,
     node: &mut Node,
-    wallet: &mut Wallet,
-    journal: &Journal,
+    folder: &Folder,
+    one: &mut Active,
+    patience: Patience,
     stop: &Stop,
-) -> Result<(Progress, BlockHash)> {
+) -> Result<Step> {
+    let depth = config.chain.params().usual_depth;
     let (reader, tip) = registry::at_tip(config, node, &stop.shutdown)?;
-    let snapshot = reader.snapshot()?;
-    let progress = advance(journal, node, wallet, &snapshot)?;
-    Ok((progress, tip))
+    let progress = {
+        let snapshot = reader.snapshot()?;
+        advance(&one.journal, node, &mut one.wallet, &snapshot)?
+    };
+    if one.told != Some(progress) {
+        eprintln!("{}", sentence(&one.journal, progress, depth));
+        one.told = Some(progress);
+    }
+    let reserved = matches!(progress, Progress::Reserving | Progress::Reserved { .. });
+    if reserved && patience == Patience::UntilReserved {
+        detached(config, &one.journal, progress, &one.name)?;
+        return Ok(Step::Ended);
+    }
+    if let Progress::Claimed {
+        height,
+        confirmations,
+    } = progress
+        && confirmations >= depth
+    {
+        let snapshot = reader.snapshot()?;
+        match standing(&snapshot, &one.journal, &one.name)? {
+            Some(Finality::Final) => {
+                folder.remove(&one.name)?;
+                done(config, &one.journal, progress, &one.name)?;
+                return Ok(Step::Ended);
+            }
+            Some(Finality::Pending) if !std::mem::replace(&mut one.told_pending, true) => {
+                let params = config.chain.params();
+                eprintln!(
+                    "pending: an earlier reservation of the service may still be opened, until \
+                     block {} at the latest",
+                    height.saturating_add(params.window + params.usual_depth - 1)
+                );
+            }
+            Some(Finality::Pending) => {}
+            None => {
+                folder.remove(&one.name)?;
+                return Err(Failure::no_name(format!(
+                    "the claim is in the chain and did not get {0}: `atname show '{0}'` says who did",
+                    one.name
+                ))
+                .into());
+            }
+        }
+    }
+    Ok(Step::Waits(tip))
+}
+
+/// Whether the name that we claimed is final; `None` where somebody else has it.
+fn standing(
+    snapshot: &Snapshot<'_>,
+    journal: &Journal,
+    name: &QualifiedName,
+) -> Result<Option<Finality>> {
+    let ours = |entry: &Entry| entry.claim_txid.to_string() == journal.claim.txid;
+    let Some(entry) = snapshot.get(name)?.filter(ours) else {
+        return Ok(None);
+    };
+    let depth = NonZeroU32::new(snapshot.params().usual_depth).unwrap_or(NonZeroU32::MIN);
+    Ok(Some(snapshot.finality(&entry, depth)?))
 }
 
 /// Whether an error goes away by itself: the node restarts, or loads its wallets.
@@ -266,26 +368,13 @@ fn detached(
     Ok(())
 }
 
-/// The end: the journal goes, and what the registry says of the name is told.
+/// The end: what to do with the name.
 fn done(
     config: &Config,
-    folder: &Folder,
     journal: &Journal,
     progress: Progress,
     name: &QualifiedName,
 ) -> Result<()> {
-    let reader = atname_store::Reader::open(&config.db)?;
-    let snapshot = reader.snapshot()?;
-    let entry = snapshot.get(name)?;
-    let owner = entry.as_ref().and_then(|entry| entry.owner);
-    if owner.map(|coin| coin.to_string()) != Some(format!("{}:0", journal.claim.txid)) {
-        folder.remove(name)?;
-        return Err(Failure::no_name(format!(
-            "the claim is in the chain, but an earlier reservation won {name}: `atname show '{name}'`"
-        ))
-        .into());
-    }
-    folder.remove(name)?;
     if config.json {
         return print_json(&Job::at(journal, progress));
     }

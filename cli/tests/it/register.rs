@@ -16,16 +16,18 @@ pub(crate) fn funded() -> Bitcoind {
     node
 }
 
-/// Mines a block whenever something waits for one, until the command has ended; returns its status.
+/// Mines a block whenever something waits for one or nothing happens for long, until the command has ended; returns its status.
 pub(crate) fn mine_until_done(node: &Bitcoind, running: &mut Running) -> i32 {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let mut mined = Instant::now();
     loop {
         if let Some(status) = running.0.try_wait().unwrap() {
             return status.code().unwrap_or(-1);
         }
         assert!(Instant::now() < deadline, "the command does not end");
-        if mempool(node) > 0 {
+        if mempool(node) > 0 || mined.elapsed() > Duration::from_secs(4) {
             node.mine(1).unwrap();
+            mined = Instant::now();
         }
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -75,9 +77,22 @@ fn locked(node: &Bitcoind) -> Vec<String> {
 pub(crate) fn journals(atname: &Atname) -> usize {
     match std::fs::read_dir(atname.db().with_file_name("registrations")) {
         Ok(files) => files
-            .filter(|file| file.as_ref().unwrap().path().extension().is_some())
+            .filter(|file| {
+                let path = file.as_ref().unwrap().path();
+                path.extension()
+                    .is_some_and(|extension| extension == "json")
+            })
             .count(),
         Err(_) => 0,
+    }
+}
+
+/// Waits until a transaction is in the mempool.
+fn sent(node: &Bitcoind) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while mempool(node) == 0 {
+        assert!(Instant::now() < deadline, "nothing is sent");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -218,9 +233,13 @@ fn an_interruption_between_the_two_steps_is_resumed() {
             .contains("@gittorrent!cjb  reserving")
     );
 
-    // Ctrl-C while it waits.
+    // Ctrl-C while it waits; nobody else works on it meanwhile, and other names are not held up.
     let mut running = start(&atname, &["resume", "cjb"]);
     std::thread::sleep(Duration::from_secs(1));
+    let error = atname.refused(&["resume"], 6);
+    assert!(error.contains("another atname"), "{error}");
+    let other = ["register", "dgb", "--key", KEY, "--dry-run"];
+    assert_eq!(atname.run(&other).status, 0);
     running.signal("INT");
     assert_eq!(running.0.wait().unwrap().code(), Some(3));
 
@@ -299,11 +318,7 @@ fn a_registration_is_given_up_before_its_claim_and_not_after() {
     atname.done(&detach);
     node.mine(1).unwrap();
     let mut running = start(&atname, &["resume"]);
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while mempool(&node) == 0 {
-        assert!(Instant::now() < deadline);
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    sent(&node);
     running.signal("INT");
     assert_eq!(running.0.wait().unwrap().code(), Some(3));
     let error = atname.refused(&["abandon", "cjb"], 6);
@@ -360,6 +375,46 @@ fn who_reserved_first_gets_the_name() {
 }
 
 #[test]
+fn several_registrations_go_on_side_by_side() {
+    let node = funded();
+    let atname = Atname::with_node(&node);
+    for name in ["cjb", "dgb", "ecb"] {
+        atname.done(&["register", name, "--key", KEY, "--yes", "--detach"]);
+        node.mine(1).unwrap();
+    }
+    assert_eq!(atname.refused(&["resume"], 2).lines().count(), 1);
+    // What spends the claim's money otherwise loses that one, and holds up no other.
+    let journal = atname
+        .db()
+        .with_file_name("registrations/gittorrent!dgb.json");
+    let journal = object(&std::fs::read_to_string(journal).unwrap());
+    let funding = json!([{"txid": journal["reserve"]["txid"], "vout": 1}]);
+    let outputs = json!([{ node.address().unwrap(): "0.00000330" }]);
+    let raw = node
+        .text("createrawtransaction", &[funding, outputs])
+        .unwrap();
+    let signed = node
+        .call("signrawtransactionwithwallet", &[json!(raw)])
+        .unwrap();
+    node.call("sendrawtransaction", &[signed["hex"].clone()])
+        .unwrap();
+    node.mine(1).unwrap();
+
+    let lost = atname.run(&["resume", "dgb"]);
+    assert_eq!(lost.status, 1, "{lost:?}");
+    assert!(lost.err.contains("was spent otherwise"), "{lost:?}");
+
+    // The reservation that nobody opens keeps the later name pending until it runs out.
+    let mut running = start(&atname, &["resume", "--all"]);
+    assert_ne!(mine_until_done(&node, &mut running), 0);
+    for name in ["cjb", "ecb"] {
+        assert_eq!(atname.done(&["resolve", name]), format!("{KEY}\n"));
+    }
+    assert_eq!(journals(&atname), 1);
+    assert_eq!(atname.run(&["abandon", "dgb"]).status, 0);
+}
+
+#[test]
 fn a_journal_of_another_chain_is_left_alone() {
     let node = funded();
     let atname = Atname::with_node(&node);
@@ -387,11 +442,7 @@ fn available_tells_free_taken_claimed_and_similar() {
     assert!(atname.done(&["available", "cjb"]).contains("is free"));
     node.mine(1).unwrap();
     let mut running = start(&atname, &["resume"]);
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while mempool(&node) == 0 {
-        assert!(Instant::now() < deadline);
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    sent(&node);
     let run = atname.run(&["available", "cjb", "--json"]);
     assert_eq!(
         (run.status, &object(&run.out)["standing"]),

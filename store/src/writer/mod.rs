@@ -59,6 +59,8 @@ impl Writer {
     /// Where the file is not a registry of the chain of `params`, is newer, is damaged, or belongs
     /// to another writer. A file that is refused is left as it was.
     pub fn open(path: &Path, params: &Params) -> Result<Writer> {
+        // What is refused gets no lock file beside it either.
+        open::inspect(path, params)?;
         let lock = lock(path)?;
         let db = open::writer(path, params)?;
         let mut writer = Writer {

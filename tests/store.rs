@@ -11,13 +11,19 @@
     reason = "a test that cannot go on has failed"
 )]
 
-use atname_protocol::{BlockHash, Height, Params};
-use atname_store::{BlockHeader, Reader, Writer};
+use atname_protocol::effect::TransactionEffects;
+use atname_protocol::state::{Lookups, Memory};
+use atname_protocol::{
+    BlockHash, Commitment, Effect, Height, OutPoint, Params, QualifiedName, Record, Service, rules,
+};
+use atname_store::{BlockHeader, Counts, Reader, Snapshot, Version, VersionKind, Writer};
 use atname_tests::chain::{Block, Replay};
-use atname_tests::generator::{BlockPlan, World, block_plans, world};
+use atname_tests::generator::{BlockPlan, World, block_plans, chain, world};
 use atname_tests::registry::{dump, rows};
 use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
+use std::ops::Range;
 use std::path::Path;
 
 fn cases() -> ProptestConfig {
@@ -177,5 +183,223 @@ proptest! {
         follower.writer.commit().unwrap();
         drop(follower);
         prop_assert_eq!(dump(&path).unwrap(), dump(&plain).unwrap());
+    }
+}
+
+/// Everything that a chain gives the rules to ask about, and a little that it does not.
+#[derive(Default)]
+struct Questions {
+    coins: BTreeSet<OutPoint>,
+    scripts: BTreeSet<Vec<u8>>,
+    names: BTreeSet<QualifiedName>,
+    commitments: BTreeSet<(Service, Commitment)>,
+}
+
+impl Questions {
+    fn of(blocks: &[Block]) -> Questions {
+        let mut questions = Questions::default();
+        let service: Service = "nobody".parse().unwrap();
+        let name = QualifiedName::in_service(service, "never").unwrap();
+        questions.names.insert(name);
+        questions.scripts.insert(b"\xdd\x51".to_vec());
+        for tx in blocks.iter().flat_map(|block| &block.txs) {
+            let txid = tx.txid;
+            let outputs = (0..).zip(&tx.outputs).map(|(vout, _)| vout);
+            let coins = outputs
+                .chain([u32::MAX])
+                .map(|vout| OutPoint { txid, vout });
+            questions.coins.extend(coins);
+            questions.scripts.extend(tx.outputs.iter().cloned());
+            match tx.read(|read| read.record()) {
+                Some(Record::Reserve {
+                    service: of,
+                    commitment,
+                }) => {
+                    questions.commitments.insert((of, commitment));
+                    questions.commitments.insert((service, commitment));
+                }
+                Some(Record::Claim { name, .. }) => {
+                    questions.names.insert(name);
+                }
+                None => {}
+            }
+        }
+        questions
+    }
+
+    /// What a state says of these heights and of all that has no height, lists in one order.
+    fn answers<S: Lookups>(
+        &self,
+        state: &S,
+        heights: &[Range<Height>],
+    ) -> Result<String, S::Error> {
+        fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
+            list.sort();
+            list
+        }
+        let mut answers = Vec::new();
+        for coin in &self.coins {
+            let names = sorted(state.names_of_coin(coin)?);
+            answers.push(format!("{coin}: {names:?}"));
+        }
+        for script in &self.scripts {
+            let names = sorted(state.dormant(script)?);
+            answers.push(format!("{script:x?}: {names:?}"));
+        }
+        for name in &self.names {
+            let (script, priority) = (state.owner_script(name)?, state.priority(name)?);
+            answers.push(format!("{name}: {script:x?} {priority:?}"));
+        }
+        for (service, commitment) in &self.commitments {
+            for range in heights {
+                let earliest = state.earliest(service, commitment, range.clone())?;
+                let unopened = sorted(state.unopened(service, commitment, range.clone())?);
+                answers.push(format!(
+                    "{service} {commitment} in {range:?}: {earliest:?} {unopened:?}"
+                ));
+            }
+        }
+        Ok(answers.join("\n"))
+    }
+}
+
+/// What the effects of a chain say of each name and of the whole.
+fn told(effects: &[&TransactionEffects]) -> (BTreeMap<QualifiedName, Vec<Version>>, Counts) {
+    let mut histories: BTreeMap<QualifiedName, Vec<Version>> = BTreeMap::new();
+    let mut services = BTreeSet::new();
+    let (mut reservations, mut count) = (0, 0);
+    for of in effects {
+        for effect in &of.effects {
+            count += 1;
+            let version = |kind, vout| Version {
+                kind,
+                position: of.position,
+                txid: of.txid,
+                vout,
+                key: None,
+                owner_script: None,
+                priority: None,
+            };
+            let (name, version) = match effect {
+                Effect::Reserved { service, .. } => {
+                    services.insert(*service);
+                    reservations += 1;
+                    continue;
+                }
+                Effect::Opened { .. } => continue,
+                Effect::Dormant { name } => (name, version(VersionKind::Dormant, None)),
+                Effect::Woken { name, vout } => (name, version(VersionKind::Woken, Some(*vout))),
+                Effect::Updated {
+                    name,
+                    key,
+                    owner_script,
+                    vout,
+                } => {
+                    let set = Version {
+                        key: Some(*key),
+                        owner_script: Some(owner_script.to_vec()),
+                        ..version(VersionKind::Updated, Some(*vout))
+                    };
+                    (name, set)
+                }
+                Effect::Claimed {
+                    name,
+                    key,
+                    owner_script,
+                    vout,
+                    priority,
+                } => {
+                    let set = Version {
+                        key: Some(*key),
+                        owner_script: Some(owner_script.to_vec()),
+                        priority: Some(*priority),
+                        ..version(VersionKind::Claimed, Some(*vout))
+                    };
+                    (name, set)
+                }
+            };
+            histories.entry(*name).or_default().push(version);
+        }
+    }
+    let counts = Counts {
+        names: histories.len() as u64,
+        services: services.len() as u64,
+        reservations,
+        effects: count,
+    };
+    (histories, counts)
+}
+
+/// A snapshot tells every name's history, each name as `Memory` has it, and how much there is.
+fn tells(
+    snapshot: &Snapshot<'_>,
+    registry: &Memory,
+    effects: &[&TransactionEffects],
+    names: &BTreeSet<QualifiedName>,
+) -> Result<(), TestCaseError> {
+    let (histories, counts) = told(effects);
+    prop_assert_eq!(snapshot.counts().unwrap(), counts);
+    for name in names {
+        let history = snapshot.history(name).unwrap();
+        let expected = histories.get(name).cloned().unwrap_or_default();
+        prop_assert_eq!(&history, &expected, "history of {}", name);
+        let entry = snapshot.get(name).unwrap();
+        let holding = registry.get(name);
+        prop_assert_eq!(entry.is_some(), holding.is_some());
+        let (Some(entry), Some(holding)) = (entry, holding) else {
+            continue;
+        };
+        let claim = expected.iter().rfind(|v| v.kind == VersionKind::Claimed);
+        prop_assert_eq!(entry.service(), name.service());
+        prop_assert_eq!(entry.name, *name);
+        prop_assert_eq!(entry.key, holding.key);
+        prop_assert_eq!(&entry.owner_script[..], &holding.owner_script[..]);
+        prop_assert_eq!(entry.owner, holding.owner);
+        prop_assert_eq!(entry.priority, holding.priority);
+        prop_assert_eq!(entry.claim, holding.claim);
+        prop_assert_eq!(entry.claim_txid, claim.unwrap().txid);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    /// At every tip of a chain, the rules get the same answers from the writer, whose image is in
+    /// memory, from a snapshot, which searches the tables, and from a registry that is all in memory.
+    #[test]
+    fn every_state_answers_the_rules_alike(
+        (world, blocks) in chain(),
+        ranges in proptest::collection::vec((0..20_u32, 0..20_u32), 4),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("atname.sqlite");
+        let replay = Replay::new(&world.params, &blocks);
+        let questions = Questions::of(&blocks);
+        let mut effects = Vec::new();
+        let mut follower = Follower::new(&path, &world.params);
+        let reader = Reader::open(&path).unwrap();
+        for block in &blocks[(world.params.first_height as usize).min(blocks.len())..] {
+            follower.connect(&blocks, block);
+            follower.writer.commit().unwrap();
+            let judged = replay.at(block.height).unwrap();
+            effects.extend(&judged.effects);
+            let snapshot = reader.snapshot().unwrap();
+
+            let live = [rules::live(&world.params, block.height + 1)];
+            let Ok(expected) = questions.answers(&judged.registry, &live);
+            let written = questions.answers(&follower.writer, &live).unwrap();
+            prop_assert_eq!(written, &*expected, "writer at {}", block.height);
+            let read = questions.answers(&snapshot, &live).unwrap();
+            prop_assert_eq!(read, expected, "snapshot at {}", block.height);
+
+            // A tool may ask about any heights, those of a block far from now, too.
+            let any: Vec<_> = ranges.iter().map(|(start, end)| *start..*end.max(start)).collect();
+            let Ok(expected) = questions.answers(&judged.registry, &any);
+            let read = questions.answers(&snapshot, &any).unwrap();
+            prop_assert_eq!(read, expected, "snapshot at {}", block.height);
+
+            tells(&snapshot, &judged.registry, &effects, &questions.names)?;
+        }
     }
 }

@@ -292,3 +292,6 @@ fn start(height: Height) -> Position {
 fn positions(heights: Range<Height>) -> Range<Position> {
     start(heights.start)..start(heights.end)
 }
+
+#[cfg(test)]
+mod tests;

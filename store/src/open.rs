@@ -91,7 +91,9 @@ pub(crate) fn reader(path: &Path) -> Result<(Connection, Params)> {
 
 fn connection(path: &Path, access: OpenFlags) -> Result<Connection> {
     // No SQLITE_OPEN_URI: a path with a question mark in it is a path.
-    let flags = (access | OpenFlags::SQLITE_OPEN_NO_MUTEX) - OpenFlags::SQLITE_OPEN_URI;
+    let flags = access
+        .union(OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .difference(OpenFlags::SQLITE_OPEN_URI);
     let db = Connection::open_with_flags(path, flags).map_err(|error| {
         match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::CannotOpen) => Error::Io {

@@ -22,7 +22,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Opens the file for the one writer, makes it where there is none, and migrates it.
 pub(crate) fn writer(path: &Path, params: &Params) -> Result<Connection> {
     let mut db = connection(path, OpenFlags::default())?;
-    let fresh = schema_version(&db, path)?.is_none();
     let failed = |error| Error::on(path, error);
     db.pragma_update(None, "journal_mode", "wal")
         .map_err(failed)?;
@@ -37,20 +36,18 @@ pub(crate) fn writer(path: &Path, params: &Params) -> Result<Connection> {
                 what: other.to_string(),
             },
         })?;
-    if fresh {
-        db.execute(
-            "INSERT OR IGNORE INTO chain (id, protocol_version, genesis, window, first_height)
-             VALUES (1, ?1, ?2, ?3, ?4)",
-            (
-                PROTOCOL_VERSION,
-                params.genesis.as_bytes(),
-                params.window,
-                params.first_height,
-            ),
-        )
-        .map_err(failed)?;
-    }
-    // A first start that was interrupted between the two leaves a file without its row.
+    // In a new file, or one whose first start ended before this.
+    db.execute(
+        "INSERT OR IGNORE INTO chain (id, protocol_version, genesis, window, first_height)
+         VALUES (1, ?1, ?2, ?3, ?4)",
+        (
+            PROTOCOL_VERSION,
+            params.genesis.as_bytes(),
+            params.window,
+            params.first_height,
+        ),
+    )
+    .map_err(failed)?;
     check_params(&db, path, params)?;
     Ok(db)
 }
@@ -90,6 +87,12 @@ pub(crate) fn reader(path: &Path) -> Result<(Connection, Params)> {
 }
 
 fn connection(path: &Path, access: OpenFlags) -> Result<Connection> {
+    if path.is_dir() {
+        return Err(Error::Io {
+            path: path.into(),
+            reason: std::io::ErrorKind::IsADirectory.into(),
+        });
+    }
     // No SQLITE_OPEN_URI: a path with a question mark in it is a path.
     let flags = access
         .union(OpenFlags::SQLITE_OPEN_NO_MUTEX)

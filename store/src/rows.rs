@@ -61,7 +61,7 @@ pub(crate) fn qualified(row: &Row<'_>, first: usize) -> rusqlite::Result<Qualifi
     let Column(name) = row.get(first + 1)?;
     QualifiedName::new(service, name).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(
-            first + 1,
+            first,
             rusqlite::types::Type::Text,
             Box::new(error),
         )

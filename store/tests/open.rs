@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     missing_docs,
     reason = "a test that cannot set up its files has failed"
 )]
@@ -137,6 +138,20 @@ fn a_folder_in_its_place() {
         assert!(matches!(error, Error::Io { .. }), "{error:?}");
         assert!(error.to_string().contains("atname.sqlite"), "{error}");
     }
+}
+
+/// SQLite says only that it cannot: the sentence is the system's.
+#[cfg(unix)]
+#[test]
+fn a_link_to_nowhere() {
+    let place = Place::new();
+    let nowhere = place.0.path().join("unmounted/atname.sqlite");
+    std::os::unix::fs::symlink(nowhere, place.db()).unwrap();
+    let error = Writer::open(&place.db(), regtest()).err().unwrap();
+    let Error::Io { reason, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(reason.kind(), std::io::ErrorKind::NotFound);
 }
 
 #[test]

@@ -1,0 +1,106 @@
+//! What readers say beside the registry itself, and what they are refused.
+
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test that cannot set up its files has failed"
+)]
+
+use atname_protocol::{BlockHash, Network, Params};
+use atname_store::{BlockHeader, Error, Reader, VersionKind, Writer};
+use rusqlite::Connection;
+use std::path::PathBuf;
+
+fn regtest() -> &'static Params {
+    Network::Regtest.params()
+}
+
+fn made() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("atname.sqlite");
+    drop(Writer::open(&path, regtest()).unwrap());
+    (folder, path)
+}
+
+#[test]
+fn the_height_of_the_node_is_what_was_noted_last() {
+    let (_folder, path) = made();
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.snapshot().unwrap().node_height(), None);
+    let mut writer = Writer::open(&path, regtest()).unwrap();
+    for height in [700, 699] {
+        let hash = BlockHash::from_bytes([7; 32]);
+        writer.note_node(height, &hash).unwrap();
+        writer.commit().unwrap();
+        assert_eq!(reader.snapshot().unwrap().node_height(), Some(height));
+    }
+}
+
+#[test]
+fn the_writer_knows_the_blocks_that_it_connected() {
+    let (_folder, path) = made();
+    let mut writer = Writer::open(&path, regtest()).unwrap();
+    let hash = |number| BlockHash::from_bytes([number; 32]);
+    for height in 0..3_u8 {
+        let header = BlockHeader {
+            height: u32::from(height),
+            hash: hash(height + 1),
+            parent: hash(height),
+        };
+        writer.block(header).unwrap().connect().unwrap();
+    }
+    writer.disconnect_tip().unwrap();
+    let known: Vec<_> = (0..3).map(|h| writer.block_hash(h).unwrap()).collect();
+    assert_eq!(known, [Some(hash(1)), Some(hash(2)), None]);
+}
+
+#[test]
+fn a_registry_of_an_older_version_waits_for_the_writer() {
+    let (_folder, path) = made();
+    let db = Connection::open(&path).unwrap();
+    db.pragma_update(None, "user_version", 0).unwrap();
+    drop(db);
+    let error = Reader::open(&path).err().unwrap();
+    assert!(matches!(error, Error::Older { found: 0, .. }), "{error}");
+}
+
+#[test]
+fn a_registry_under_other_rules() {
+    let (_folder, path) = made();
+    let db = Connection::open(&path).unwrap();
+    db.execute("UPDATE chain SET protocol_version = 2", [])
+        .unwrap();
+    drop(db);
+    for error in [
+        Reader::open(&path).err().unwrap(),
+        Writer::open(&path, regtest()).err().unwrap(),
+    ] {
+        let text = error.to_string();
+        assert!(text.contains("version 2 of the rules"), "{text}");
+    }
+}
+
+/// A first start may end between the tables and the row that says which chain they are for.
+#[test]
+fn a_first_start_that_was_cut_short_is_finished_by_the_next() {
+    let (_folder, path) = made();
+    let db = Connection::open(&path).unwrap();
+    db.execute("DELETE FROM chain", []).unwrap();
+    drop(db);
+    let error = Reader::open(&path).err().unwrap();
+    assert!(matches!(error, Error::Missing(_)), "{error}");
+    drop(Writer::open(&path, regtest()).unwrap());
+    assert_eq!(Reader::open(&path).unwrap().params(), regtest());
+}
+
+#[test]
+fn each_kind_of_version_has_its_word() {
+    let words = [
+        VersionKind::Updated,
+        VersionKind::Dormant,
+        VersionKind::Claimed,
+        VersionKind::Woken,
+    ]
+    .map(VersionKind::as_str);
+    assert_eq!(words, ["updated", "dormant", "claimed", "woken"]);
+}

@@ -45,6 +45,8 @@ struct Fork {
     reopen: bool,
     /// Whether what was connected before the fork was committed.
     commit: bool,
+    /// Whether the process ends between these blocks and their commit, and another begins anew.
+    crash: bool,
 }
 
 fn fork() -> impl Strategy<Value = Fork> {
@@ -53,12 +55,14 @@ fn fork() -> impl Strategy<Value = Fork> {
         block_plans(0..10),
         any::<bool>(),
         any::<bool>(),
+        any::<bool>(),
     )
-        .prop_map(|(kept, plans, reopen, commit)| Fork {
+        .prop_map(|(kept, plans, reopen, commit, crash)| Fork {
             kept,
             plans,
             reopen,
             commit,
+            crash,
         })
 }
 
@@ -150,17 +154,27 @@ proptest! {
         let path = folder.path().join("moved.sqlite");
         let mut blocks = world.grow(&[], &plans);
         let mut follower = Follower::new(&path, &world.params);
+        let mut committed = dump(&path).unwrap();
         follower.follow(&blocks);
         for (number, fork) in forks.iter().enumerate() {
             if fork.commit {
                 follower.writer.commit().unwrap();
                 agrees(&path, &world.params, &blocks)?;
+                committed = dump(&path).unwrap();
             }
             let kept = blocks.len() * fork.kept / 1000;
             blocks = world.grow(&blocks[..kept], &fork.plans);
             follower.follow(&blocks);
+            if fork.crash {
+                prop_assert_eq!(&dump(&path).unwrap(), &committed, "seen too early");
+                drop(follower);
+                prop_assert_eq!(&dump(&path).unwrap(), &committed, "kept though never committed");
+                follower = Follower::new(&path, &world.params);
+                follower.follow(&blocks);
+            }
             if fork.reopen {
                 follower.writer.commit().unwrap();
+                committed = dump(&path).unwrap();
                 drop(follower);
                 follower = Follower::new(&path, &world.params);
                 follower.follow(&blocks);

@@ -132,3 +132,32 @@ impl Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi;
+    use std::path::Path;
+
+    #[test]
+    fn an_error_of_sqlite_gets_its_file_and_its_sentence() {
+        for (code, sentence) in [
+            (
+                ffi::SQLITE_NOTADB,
+                "here is not an SQLite database: name another file with --db",
+            ),
+            (ffi::SQLITE_CORRUPT, "here is damaged (torn):"),
+            (ffi::SQLITE_BUSY, "another process is writing to here:"),
+            (
+                ffi::SQLITE_FULL,
+                "the database here failed (torn): what was committed is safe",
+            ),
+        ] {
+            let reason = rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some("torn".into()));
+            let text = Error::on(Path::new("here"), reason).to_string();
+            assert!(text.starts_with(sentence), "{text}");
+        }
+        let nowhere = Error::from(rusqlite::Error::QueryReturnedNoRows).to_string();
+        assert!(nowhere.starts_with("the database failed ("), "{nowhere}");
+    }
+}

@@ -1,7 +1,7 @@
 //! The demo: a private chain, a name registered on it, and the answer over HTTP. `bin/demo` builds and runs it.
 
 use atname_tests::bitcoind::{Bitcoind, Result};
-use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -89,22 +89,22 @@ struct Running(Child);
 impl Atname {
     /// Starts a command, and repeats what it says as it says it.
     fn start(&self, arguments: &[&str]) -> Result<Running> {
-        let mut command = Command::new(&self.binary);
-        command
+        // One pipe for both, so that the lines stay in order.
+        let (said, says) = std::io::pipe()?;
+        let child = Command::new(&self.binary)
             .args(&self.settings)
             .args(arguments)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut running = Running(command.spawn()?);
-        for lines in [
-            running.0.stdout.take().map(lines),
-            running.0.stderr.take().map(lines),
-        ] {
-            let lines = lines.into_iter().flatten();
-            std::thread::spawn(move || lines.for_each(|line| println!("  {line}")));
-        }
-        Ok(running)
+            .stdout(says.try_clone()?)
+            .stderr(says)
+            .spawn()?;
+        std::thread::spawn(move || {
+            let lines = BufReader::new(said).lines();
+            lines
+                .map_while(std::io::Result::ok)
+                .for_each(|line| println!("  {line}"));
+        });
+        Ok(Running(child))
     }
 
     /// Runs a command to its end, and mines a block whenever something waits for one.
@@ -144,11 +144,6 @@ fn binary() -> Result<PathBuf> {
     let binary = here.ancestors().nth(2).map(|folder| folder.join("atname"));
     let binary = binary.filter(|binary| binary.exists());
     Ok(binary.ok_or("the binary atname is not built: run bin/demo")?)
-}
-
-fn lines(from: impl Read + Send + 'static) -> Box<dyn Iterator<Item = String> + Send> {
-    let lines = BufReader::new(from).lines();
-    Box::new(lines.map_while(std::io::Result::ok))
 }
 
 /// Waits until the service answers and is in sync.

@@ -23,12 +23,15 @@ use std::path::PathBuf;
   atname resolve cjb                      the 40 hex digits that @gittorrent!cjb stands for
   atname show '@gittorrent!cjb'           everything about it, with its history
   atname key new ~/.config/gittorrent/key make a signing key
+  atname register cjb --key ~/.config/gittorrent/key
+                                          register @gittorrent!cjb for that key
 
 Settings come from flags, then the environment (ATNAME_CHAIN for --chain, and so on), then
 atname.toml in the data folder, then defaults that find a local node.
 
-Exit status: 0 done; 1 failed; 2 usage, a bad name included; 4 no such name, pending or revoked;
-5 no node or not in sync."
+Exit status: 0 done; 1 failed; 2 usage, a bad name included; 3 unfinished, `atname resume` goes on;
+4 no such name, pending, revoked, or taken; 5 no node, not in sync, wallet missing, locked or empty;
+6 refused by policy, a fee cap or a rule check, or nobody to ask; 7 you said no."
 )]
 pub(crate) struct Args {
     #[command(flatten)]

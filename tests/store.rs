@@ -14,10 +14,11 @@
 use atname_protocol::effect::TransactionEffects;
 use atname_protocol::state::{Lookups, Memory};
 use atname_protocol::{
-    BlockHash, Commitment, Effect, Height, OutPoint, Params, QualifiedName, Record, Service, rules,
+    BlockHash, Commitment, Effect, Height, Key, OutPoint, Params, QualifiedName, Record, Service,
+    Txid, rules,
 };
 use atname_store::{BlockHeader, Counts, Reader, Snapshot, Version, VersionKind, Writer};
-use atname_tests::chain::{Block, Replay};
+use atname_tests::chain::{Block, Replay, Tx};
 use atname_tests::generator::{BlockPlan, World, block_plans, chain, world};
 use atname_tests::registry::{dump, rows};
 use proptest::prelude::*;
@@ -414,6 +415,60 @@ proptest! {
             prop_assert_eq!(read, expected, "snapshot at {}", block.height);
 
             tells(&snapshot, &judged.registry, &effects, &questions.names)?;
+        }
+    }
+}
+
+/// The finality of a name hangs on a reservation that a claim in vain opens: that opening is the
+/// last effect of its block, and for the latest claim it is in the last block where it can be.
+#[test]
+fn what_was_opened_only_later_was_unopened_before() {
+    let params = Params {
+        window: 4,
+        first_height: 0,
+        ..*atname_protocol::Network::Regtest.params()
+    };
+    let service: Service = "a".parse().unwrap();
+    let [x, y] = ["x", "y"].map(|name| QualifiedName::in_service(service, name).unwrap());
+    let [first, second] = [1, 2].map(|byte| Key::from_bytes([byte; Key::SIZE]));
+    let script = b"\xaa\x51";
+    let reserve = |name, key| Record::Reserve {
+        service,
+        commitment: Commitment::new(name, key, script),
+    };
+    let claim = |name, key| Record::Claim { name, key };
+    for opened in 4..=6_u8 {
+        let block = |height: u8| {
+            let records = match height {
+                1 => vec![reserve(x, first)],
+                2 => vec![reserve(x, second), reserve(y, first)],
+                3 => vec![claim(x, first), claim(y, first)],
+                _ if height == opened => vec![claim(x, second)],
+                _ => vec![],
+            };
+            let tx = |(index, record): (u8, &Record)| Tx {
+                txid: Txid::from_bytes([10 * height + index; 32]),
+                inputs: vec![],
+                outputs: vec![script.to_vec(), record.to_script()],
+            };
+            Block {
+                height: height.into(),
+                hash: BlockHash::from_bytes([height + 1; 32]),
+                txs: (0..).zip(&records).map(tx).collect(),
+            }
+        };
+        let blocks: Vec<Block> = (0..=opened).map(block).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("atname.sqlite");
+        let mut follower = Follower::new(&path, &params);
+        follower.follow(&blocks);
+        follower.writer.commit().unwrap();
+        agrees(&path, &params, &blocks).unwrap();
+        for depth in 1..=u32::from(opened) {
+            let rows = rows(&path, NonZeroU32::new(depth).unwrap()).unwrap();
+            let expected = if depth == 1 { "final" } else { "pending" };
+            assert_eq!(rows[1].name, "y");
+            assert_eq!(rows[1].state, expected, "opened at {opened}, depth {depth}");
         }
     }
 }

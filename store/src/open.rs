@@ -4,6 +4,7 @@
 use crate::error::{Error, Result};
 use atname_protocol::digest::PROTOCOL_VERSION;
 use atname_protocol::{BlockHash, Network, Params};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 use std::path::Path;
@@ -111,6 +112,9 @@ fn connection(path: &Path, access: OpenFlags) -> Result<Connection> {
     let set = || {
         db.busy_timeout(BUSY_TIMEOUT)?;
         db.set_prepared_statement_cache_capacity(64);
+        // The log stays when the last connection closes: who can only read could not make it again,
+        // and could not open the file without it.
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         Ok(())
     };
     set().map_err(|error| Error::on(path, error))?;

@@ -246,3 +246,25 @@ fn below_the_first_height_the_tip_is_the_nodes() {
     writer.commit().unwrap();
     assert_eq!(reader.snapshot().unwrap().tip(), None);
 }
+
+/// Who may only read cannot make SQLite's log files, and needs them to open the database.
+#[test]
+fn the_log_stays_for_readers_when_the_writer_is_closed() {
+    let place = Place::new();
+    let mut writer = Writer::open(&place.db(), regtest()).unwrap();
+    writer.block(header(0, 1, 0)).unwrap().connect().unwrap();
+    writer.commit().unwrap();
+    drop(writer);
+    // The main file alone is the whole registry.
+    let copy = place.db().with_file_name("copy.sqlite");
+    std::fs::copy(place.db(), &copy).unwrap();
+    let copy = Reader::open(&copy).unwrap();
+    assert_eq!(copy.snapshot().unwrap().tip().unwrap().height, 0);
+
+    drop(Reader::open(&place.db()).unwrap());
+    for end in ["-wal", "-shm"] {
+        let mut log = place.db().into_os_string();
+        log.push(end);
+        assert!(Path::new(&log).exists(), "{end} is gone");
+    }
+}

@@ -56,6 +56,9 @@ struct Available {
     lookalikes: Vec<String>,
 }
 
+/// More transactions than can be looked through at once: some ten thousand take seconds.
+const MANY: usize = 5000;
+
 /// Sizes of the two transactions with one P2TR input each, in vB.
 const SIZE: u64 = 242 + 178;
 
@@ -110,7 +113,14 @@ pub(super) fn standing(
             since: entry.claim.height,
         });
     }
-    for txid in node.mempool()? {
+    let txids = node.mempool()?;
+    if txids.len() > MANY {
+        eprintln!(
+            "looking through {} transactions in the mempool",
+            txids.len()
+        );
+    }
+    for txid in txids {
         let Some(raw) = node.mempool_transaction(&txid)? else {
             continue;
         };

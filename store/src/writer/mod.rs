@@ -300,6 +300,15 @@ impl Block<'_> {
     }
 }
 
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // The log is not emptied by closing (open.rs): a copy of the main file alone should do.
+        if !self.in_transaction {
+            let _ = self.db.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
+        }
+    }
+}
+
 impl Drop for Block<'_> {
     fn drop(&mut self) {
         // A block that is given up half way has already changed the image.

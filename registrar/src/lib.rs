@@ -24,4 +24,4 @@ pub mod register;
 
 pub use draft::{Draft, Request};
 pub use journal::{Folder, Journal, Lock};
-pub use register::{Error, Progress, abandon, advance, lock_owner_coins, look, make};
+pub use register::{Error, Progress, abandon, advance, is_deep, lock_owner_coins, look, make};

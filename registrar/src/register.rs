@@ -325,16 +325,12 @@ pub fn advance(
 ) -> Result<Progress, Error> {
     let name = named(journal)?;
     let mut progress = look(journal, node, wallet)?;
-    let depth = registry.params().usual_depth;
     match progress {
         Progress::Made => {
             send(node, &journal.reserve, name, "reserve")?;
             progress = Progress::Reserving;
         }
-        Progress::Reserved {
-            height,
-            confirmations,
-        } if confirmations >= depth => {
+        Progress::Reserved { height, .. } if is_deep(registry, height) => {
             may_claim(journal, name, height, registry)?;
             send(node, &journal.claim, name, "claim")?;
             progress = Progress::Claiming;
@@ -420,6 +416,15 @@ fn named(journal: &Journal) -> Result<QualifiedName, Error> {
     journal
         .qualified()
         .ok_or_else(|| Error::Unexpected("a journal without a name".into()))
+}
+
+/// Whether a block at this height is as deep in the registry as is usual. The node may be a block
+/// further than the registry was when it was opened; what the registry has not seen is not judged.
+pub fn is_deep(registry: &Snapshot<'_>, height: Height) -> bool {
+    let depth = registry.params().usual_depth;
+    registry
+        .tip()
+        .is_some_and(|tip| tip.height + 1 >= height.saturating_add(depth))
 }
 
 fn on_this_chain(journal: &Journal, name: QualifiedName, node: &mut Node) -> Result<(), Error> {

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use atname_node::{Node, Wallet};
 use atname_protocol::rules::Finality;
 use atname_protocol::{BlockHash, QualifiedName};
-use atname_registrar::{Error, Folder, Journal, Lock, Progress, abandon, advance, look};
+use atname_registrar::{Error, Folder, Journal, Lock, Progress, abandon, advance, is_deep, look};
 use atname_store::{Entry, Snapshot};
 use serde::Serialize;
 use std::num::NonZeroU32;
@@ -260,10 +260,8 @@ fn step(
 ) -> Result<Step> {
     let depth = config.chain.params().usual_depth;
     let (reader, tip) = registry::at_tip(config, node, &stop.shutdown)?;
-    let progress = {
-        let snapshot = reader.snapshot()?;
-        advance(&one.journal, node, &mut one.wallet, &snapshot)?
-    };
+    let snapshot = reader.snapshot()?;
+    let progress = advance(&one.journal, node, &mut one.wallet, &snapshot)?;
     if one.told != Some(progress) {
         eprintln!("{}", sentence(&one.journal, progress, depth));
         one.told = Some(progress);
@@ -273,13 +271,9 @@ fn step(
         detached(config, &one.journal, progress, &one.name)?;
         return Ok(Step::Ended);
     }
-    if let Progress::Claimed {
-        height,
-        confirmations,
-    } = progress
-        && confirmations >= depth
+    if let Progress::Claimed { height, .. } = progress
+        && is_deep(&snapshot, height)
     {
-        let snapshot = reader.snapshot()?;
         match standing(&snapshot, &one.journal, &one.name)? {
             Some(Finality::Final) => {
                 folder.remove(&one.name)?;

@@ -131,8 +131,7 @@ fn of_registration(error: &registrar::Error) -> Status {
         registrar::Error::Rules { .. }
         | registrar::Error::Policy { .. }
         | registrar::Error::TooLate { .. }
-        | registrar::Error::Public(_)
-        | registrar::Error::Journal(registrar::journal::Error::Locked(_)) => Status::Refused,
+        | registrar::Error::Public(_) => Status::Refused,
         _ => Status::Failed,
     }
 }

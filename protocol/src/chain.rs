@@ -3,6 +3,7 @@
 use crate::hex::{self, HexError};
 use crate::record::{self, Record};
 use core::fmt;
+use core::ops::Range;
 use core::str::FromStr;
 
 /// Height of a block; the genesis block has 0.
@@ -82,6 +83,18 @@ pub struct Position {
     pub height: Height,
     /// Index of the transaction in the block; the coinbase has 0.
     pub index: u32,
+}
+
+impl Position {
+    /// The positions of all transactions in blocks of these heights.
+    pub fn in_blocks(heights: Range<Height>) -> Range<Position> {
+        Position::start_of(heights.start)..Position::start_of(heights.end)
+    }
+
+    /// The position of a block's coinbase.
+    pub fn start_of(height: Height) -> Position {
+        Position { height, index: 0 }
+    }
 }
 
 impl fmt::Display for Position {

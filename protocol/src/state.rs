@@ -113,11 +113,6 @@ struct Reservations {
     unopened: BTreeSet<Position>,
 }
 
-fn positions(heights: Range<Height>) -> Range<Position> {
-    let start = |height| Position { height, index: 0 };
-    start(heights.start)..start(heights.end)
-}
-
 impl Memory {
     /// An empty registry.
     pub fn new() -> Memory {
@@ -139,7 +134,12 @@ impl Memory {
         self.reservations
             .iter()
             .filter(|((of, _), _)| of == service)
-            .filter_map(|(_, r)| r.unopened.range(positions(heights.clone())).next().copied())
+            .filter_map(|(_, r)| {
+                r.unopened
+                    .range(Position::in_blocks(heights.clone()))
+                    .next()
+                    .copied()
+            })
             .min()
     }
 
@@ -214,7 +214,7 @@ impl Lookups for Memory {
         heights: Range<Height>,
     ) -> Result<Option<Position>, Infallible> {
         let found = self.reservations.get(&(*service, *commitment));
-        Ok(found.and_then(|r| r.all.range(positions(heights)).next().copied()))
+        Ok(found.and_then(|r| r.all.range(Position::in_blocks(heights)).next().copied()))
     }
 
     fn unopened(
@@ -226,7 +226,7 @@ impl Lookups for Memory {
         let found = self.reservations.get(&(*service, *commitment));
         Ok(found
             .into_iter()
-            .flat_map(|r| r.unopened.range(positions(heights.clone())))
+            .flat_map(|r| r.unopened.range(Position::in_blocks(heights.clone())))
             .copied()
             .collect())
     }

@@ -234,7 +234,7 @@ impl Reservations {
         let group = self.groups.get(&(service, commitment))?;
         group
             .all
-            .range(positions(heights))
+            .range(Position::in_blocks(heights))
             .next()
             .map(|(at, _)| *at)
     }
@@ -247,7 +247,11 @@ impl Reservations {
         heights: Range<Height>,
     ) -> Vec<Position> {
         match self.groups.get(&(service, commitment)) {
-            Some(group) => group.unopened.range(positions(heights)).copied().collect(),
+            Some(group) => group
+                .unopened
+                .range(Position::in_blocks(heights))
+                .copied()
+                .collect(),
             None => Vec::new(),
         }
     }
@@ -261,9 +265,12 @@ impl Reservations {
             for key in keys {
                 if let Entry::Occupied(mut group) = self.groups.entry(key) {
                     let next = height.saturating_add(1);
-                    let kept = group.get_mut().all.split_off(&start(next));
+                    let kept = group.get_mut().all.split_off(&Position::start_of(next));
                     group.get_mut().all = kept;
-                    let kept = group.get_mut().unopened.split_off(&start(next));
+                    let kept = group
+                        .get_mut()
+                        .unopened
+                        .split_off(&Position::start_of(next));
                     group.get_mut().unopened = kept;
                     if group.get().all.is_empty() {
                         group.remove();
@@ -283,14 +290,6 @@ fn last_effect_below(db: &Connection, height: Height) -> rusqlite::Result<Effect
     height
         .checked_sub(1)
         .map_or(Ok(0), |below| last_effect(db, below))
-}
-
-fn start(height: Height) -> Position {
-    Position { height, index: 0 }
-}
-
-fn positions(heights: Range<Height>) -> Range<Position> {
-    start(heights.start)..start(heights.end)
 }
 
 #[cfg(test)]

@@ -24,33 +24,32 @@ pub(super) fn at_tip(
     let started = Instant::now();
     let mut told = false;
     loop {
+        let tip = node.tip()?.hash;
+        match Reader::open(&config.db) {
+            Ok(reader) if reader.snapshot()?.tip().is_some_and(|at| at.hash == tip) => {
+                return Ok((reader, tip));
+            }
+            // There is none yet, or none that is up to date: whoever indexes sees to it.
+            Ok(_) | Err(Error::Missing(_) | Error::Older { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
         match Writer::open(&config.db, config.chain.params()) {
             Ok(mut writer) => {
-                let options = Options { once: true };
                 let mut progress = Progress::quiet();
+                let options = Options { once: true };
                 follow(node, &mut writer, options, shutdown, &mut |event| {
                     progress.tell(event);
                 })?;
             }
-            Err(Error::Locked(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let tip = node.tip()?.hash;
-        match Reader::open(&config.db) {
-            Ok(reader) => {
-                let found = reader.snapshot()?.tip().map(|tip| tip.hash);
-                if found == Some(tip) {
-                    return Ok((reader, tip));
+            Err(Error::Locked(_)) => {
+                if started.elapsed() > PATIENCE && !std::mem::replace(&mut told, true) {
+                    eprintln!("waiting: the registry is not at the node's tip yet");
                 }
+                shutdown.sleep(PAUSE);
             }
-            // The other indexer has only just begun.
-            Err(Error::Missing(_)) => {}
             Err(error) => return Err(error.into()),
         }
-        if started.elapsed() > PATIENCE && !std::mem::replace(&mut told, true) {
-            eprintln!("waiting: the registry is not at the node's tip yet");
-        }
-        if shutdown.sleep(PAUSE) {
+        if shutdown.requested() {
             return Err(Failure::unfinished("stopped before anything was done").into());
         }
     }

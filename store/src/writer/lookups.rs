@@ -13,21 +13,13 @@ impl Writer {
         &self,
         versions: impl Iterator<Item = EffectNumber>,
     ) -> Result<Vec<QualifiedName>, Error> {
-        let mut query = None;
         versions
             .map(|effect| {
-                // Nearly every coin of a chain is nobody's: it should not cost a look into the
-                // statement cache.
-                if query.is_none() {
-                    query = Some(self.db.prepare_cached(
-                        "SELECT s.service, v.name FROM versions AS v
-                         JOIN services AS s USING (service_id) WHERE v.effect = ?1",
-                    )?);
-                }
-                match &mut query {
-                    Some(query) => Ok(query.query_row([effect], |row| qualified(row, 0))?),
-                    None => Err(self.damaged("a version is missing")),
-                }
+                let mut query = self.db.prepare_cached(
+                    "SELECT s.service, v.name FROM versions AS v
+                     JOIN services AS s USING (service_id) WHERE v.effect = ?1",
+                )?;
+                Ok(query.query_row([effect], |row| qualified(row, 0))?)
             })
             .collect()
     }

@@ -15,5 +15,6 @@ mod rows;
 mod writer;
 
 pub use error::{Error, Result};
+pub use image::{Fingerprint, Fingerprints};
 pub use reader::{Counts, Entry, Reader, Snapshot, Tip, Version, VersionKind};
 pub use writer::{Block, BlockHeader, Writer};

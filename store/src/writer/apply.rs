@@ -1,14 +1,14 @@
 //! One effect, one row of the log, and the image moved along with it.
 
 use super::Writer;
+use super::pending::{Opening, Reservation, Row, Version};
 use crate::error::Result;
-use crate::image::{Place, Presence};
+use crate::image::MOST_EFFECTS;
 use crate::reader::VersionKind;
-use crate::rows::{EffectNumber, outpoint};
+use crate::rows::EffectNumber;
 use atname_protocol::effect::TransactionEffects;
 use atname_protocol::state::State;
-use atname_protocol::{Commitment, Effect, Key, OutPoint, Position, QualifiedName, Service, Txid};
-use rusqlite::{Connection, OptionalExtension as _};
+use atname_protocol::{Commitment, Effect, Key, OutPoint, Position, QualifiedName, Service};
 
 /// What a new version of a name sets.
 struct Setting<'a> {
@@ -16,15 +16,6 @@ struct Setting<'a> {
     vout: Option<u32>,
     key_and_script: Option<(&'a Key, &'a [u8])>,
     reservation: Option<EffectNumber>,
-}
-
-/// The last version of a name, as far as the next one needs it.
-struct Last {
-    effect: EffectNumber,
-    /// The version that set key and owner script: itself or an earlier one.
-    setting: EffectNumber,
-    /// The version that set the priority: itself or an earlier one.
-    claim: EffectNumber,
 }
 
 impl State for Writer {
@@ -97,48 +88,32 @@ impl State for Writer {
                     },
                 )?,
             }
+            if self.pending.is_large() {
+                self.pending.write(&self.db)?;
+            }
         }
         Ok(())
     }
 }
 
 impl Writer {
-    fn next_effect(&mut self) -> EffectNumber {
+    fn next_effect(&mut self) -> Result<EffectNumber> {
+        if self.last_effect + 1 >= MOST_EFFECTS {
+            return Err(self.damaged("it holds more effects than this program can count"));
+        }
         self.last_effect += 1;
-        self.last_effect
-    }
-
-    fn service_id(&self, service: &Service) -> Result<Option<i64>> {
-        Ok(self
-            .db
-            .prepare_cached("SELECT service_id FROM services WHERE service = ?1")?
-            .query_row([service.as_str()], |row| row.get(0))
-            .optional()?)
+        Ok(self.last_effect)
     }
 
     fn reserve(&mut self, at: Position, service: Service, commitment: Commitment) -> Result<()> {
-        let effect = self.next_effect();
-        let service_id = match self.service_id(&service)? {
-            Some(id) => id,
-            None => {
-                self.db
-                    .prepare_cached("INSERT INTO services (service_id, service) VALUES (?1, ?2)")?
-                    .execute((effect, service.as_str()))?;
-                effect
-            }
-        };
-        self.db
-            .prepare_cached(
-                "INSERT INTO reservations (effect, height, tx_index, service_id, commitment)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?
-            .execute((
-                effect,
-                at.height,
-                at.index,
-                service_id,
-                commitment.as_bytes(),
-            ))?;
+        let effect = self.next_effect()?;
+        let service_id = self.services.id_or_new(&self.db, &service, effect)?;
+        self.pending.push(Row::Reservation(Reservation {
+            position: at,
+            service_id,
+            commitment,
+            opened: None,
+        }));
         if let Some(live) = &mut self.reservations {
             live.insert(service, commitment, at, effect);
         }
@@ -153,15 +128,16 @@ impl Writer {
         reservation: Position,
     ) -> Result<()> {
         let reserved = self.reservation_effect(service, commitment, reservation)?;
-        let effect = self.next_effect();
-        self.db
-            .prepare_cached(
-                "INSERT INTO openings (effect, tx_index, reservation) VALUES (?1, ?2, ?3)",
-            )?
-            .execute((effect, at.index, reserved))?;
-        self.db
-            .prepare_cached("UPDATE reservations SET opened = ?1 WHERE effect = ?2")?
-            .execute((effect, reserved))?;
+        let effect = self.next_effect()?;
+        self.pending.push(Row::Opening(Opening {
+            tx_index: at.index,
+            reservation: reserved,
+        }));
+        if !self.pending.open(reserved, effect) {
+            self.db
+                .prepare_cached("UPDATE reservations SET opened = ?1 WHERE effect = ?2")?
+                .execute((effect, reserved))?;
+        }
         if let Some(live) = &mut self.reservations {
             live.open(service, commitment, reservation);
         }
@@ -198,105 +174,43 @@ impl Writer {
         name: &QualifiedName,
         setting: Setting<'_>,
     ) -> Result<()> {
-        let effect = self.next_effect();
+        let effect = self.next_effect()?;
         let service_id = self
-            .service_id(name.service())?
+            .services
+            .id(&self.db, name.service())?
             .ok_or_else(|| self.damaged("the service of a name is missing"))?;
-        let last = last(&self.db, service_id, name)?;
-        if let Some(last) = &last {
-            let place = place(&self.db, last.effect)?;
-            self.presence.remove(last.effect, &place);
+        let previous = self.last(name)?;
+        let last = previous.map(|last| self.version(last)).transpose()?;
+        if let (Some(previous), Some(last)) = (previous, &last) {
+            let place = self.place(last)?;
+            self.presence.remove(previous, place);
         }
-        let inherited = |from: fn(&Last) -> EffectNumber, set_here: bool| match &last {
-            Some(last) if !set_here => Some(from(last)),
-            _ => None,
+        let place = match (setting.vout, setting.key_and_script, &last) {
+            (Some(vout), _, _) => self.presence.at_coin(&OutPoint {
+                txid: transaction.txid,
+                vout,
+            }),
+            (None, Some((_, script)), _) => self.presence.at_script(script),
+            (None, None, Some(last)) => self.presence.at_script(&self.script(last.setting)?),
+            (None, None, None) => return Err(self.damaged("a name has no owner script")),
         };
-        self.db
-            .prepare_cached(
-                "INSERT INTO versions (effect, height, tx_index, kind, service_id, name, txid, vout,
-                     key, owner_script, reservation, previous, setting, claim)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-            )?
-            .execute(rusqlite::params![
-                effect,
-                transaction.position.height,
-                transaction.position.index,
-                setting.kind.number(),
-                service_id,
-                name.name().as_str(),
-                transaction.txid.as_bytes(),
-                setting.vout,
-                setting.key_and_script.map(|(key, _)| key.as_bytes()),
-                setting.key_and_script.map(|(_, script)| script),
-                setting.reservation,
-                last.as_ref().map(|last| last.effect),
-                inherited(|last| last.setting, setting.key_and_script.is_some()),
-                inherited(|last| last.claim, setting.reservation.is_some()),
-            ])?;
-        self.db
-            .prepare_cached(
-                "INSERT INTO names (service_id, name, effect) VALUES (?1, ?2, ?3)
-                 ON CONFLICT DO UPDATE SET effect = excluded.effect",
-            )?
-            .execute((service_id, name.name().as_str(), effect))?;
-        let place = match (setting.vout, setting.key_and_script) {
-            (Some(vout), _) => Place::Coin(coin(transaction.txid, vout)),
-            (None, _) => place(&self.db, effect)?,
-        };
+        let set_here = setting.key_and_script.is_some();
+        let claimed_here = setting.reservation.is_some();
+        self.pending.push(Row::Version(Version {
+            position: transaction.position,
+            kind: setting.kind,
+            service_id,
+            name: *name,
+            txid: transaction.txid,
+            vout: setting.vout,
+            key: setting.key_and_script.map(|(key, _)| *key),
+            owner_script: setting.key_and_script.map(|(_, script)| script.into()),
+            reservation: setting.reservation,
+            previous,
+            setting: last.as_ref().filter(|_| !set_here).map(|last| last.setting),
+            claim: last.as_ref().filter(|_| !claimed_here).map(|last| last.claim),
+        }));
         self.presence.insert(effect, place);
-        Ok(())
-    }
-}
-
-fn coin(txid: Txid, vout: u32) -> OutPoint {
-    OutPoint { txid, vout }
-}
-
-fn last(db: &Connection, service_id: i64, name: &QualifiedName) -> Result<Option<Last>> {
-    Ok(db
-        .prepare_cached(
-            "SELECT v.effect, coalesce(v.setting, v.effect), coalesce(v.claim, v.effect)
-             FROM names AS n JOIN versions AS v ON v.effect = n.effect
-             WHERE n.service_id = ?1 AND n.name = ?2",
-        )?
-        .query_row((service_id, name.name().as_str()), |row| {
-            Ok(Last {
-                effect: row.get(0)?,
-                setting: row.get(1)?,
-                claim: row.get(2)?,
-            })
-        })
-        .optional()?)
-}
-
-/// Where the image keeps a version.
-pub(super) fn place(db: &Connection, effect: EffectNumber) -> Result<Place> {
-    let place = db
-        .prepare_cached(
-            "SELECT v.txid, v.vout, s.owner_script FROM versions AS v
-             JOIN versions AS s ON s.effect = coalesce(v.setting, v.effect) WHERE v.effect = ?1",
-        )?
-        .query_row([effect], |row| {
-            Ok(match outpoint(row, 0)? {
-                Some(coin) => Place::Coin(coin),
-                None => Place::Dormant(row.get(2)?),
-            })
-        })?;
-    Ok(place)
-}
-
-impl Presence {
-    /// A version steps back, and the one before it is its name's last again.
-    pub(super) fn step_back(
-        &mut self,
-        db: &Connection,
-        effect: EffectNumber,
-        previous: Option<EffectNumber>,
-    ) -> Result<()> {
-        self.remove(effect, &place(db, effect)?);
-        if let Some(previous) = previous {
-            self.insert(previous, place(db, previous)?);
-        }
         Ok(())
     }
 }

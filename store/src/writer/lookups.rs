@@ -1,27 +1,133 @@
-//! What the rules ask of the database and its image.
+//! What the rules ask of the image, the rows that wait, and the database.
 
 use super::Writer;
 use crate::error::Error;
-use crate::rows::{EffectNumber, qualified};
+use crate::image::Place;
+use crate::rows::{Column, EffectNumber, position};
 use atname_protocol::state::Lookups;
-use atname_protocol::{Commitment, Height, OutPoint, Position, QualifiedName, Service};
+use atname_protocol::{
+    Commitment, Height, OutPoint, Position, QualifiedName, Service, Txid,
+};
 use rusqlite::OptionalExtension as _;
 use std::ops::Range;
 
+/// A version of a name, as far as the rules and the next version need it.
+pub(super) struct Known {
+    pub(super) name: QualifiedName,
+    txid: Txid,
+    vout: Option<u32>,
+    /// The version that set key and owner script: itself or an earlier one.
+    pub(super) setting: EffectNumber,
+    /// The version that set the priority: itself or an earlier one.
+    pub(super) claim: EffectNumber,
+}
+
+impl Known {
+    fn coin(&self) -> Option<OutPoint> {
+        self.vout.map(|vout| OutPoint {
+            txid: self.txid,
+            vout,
+        })
+    }
+}
+
 impl Writer {
-    fn names_of(
-        &self,
-        versions: impl Iterator<Item = EffectNumber>,
-    ) -> Result<Vec<QualifiedName>, Error> {
-        versions
-            .map(|effect| {
-                let mut query = self.db.prepare_cached(
-                    "SELECT s.service, v.name FROM versions AS v
-                     JOIN services AS s USING (service_id) WHERE v.effect = ?1",
-                )?;
-                Ok(query.query_row([effect], |row| qualified(row, 0))?)
+    /// The last version of a name.
+    pub(super) fn last(&self, name: &QualifiedName) -> Result<Option<EffectNumber>, Error> {
+        if let Some(effect) = self.pending.last(name) {
+            return Ok(Some(effect));
+        }
+        let Some(service_id) = self.services.id(&self.db, name.service())? else {
+            return Ok(None);
+        };
+        Ok(self
+            .db
+            .prepare_cached("SELECT effect FROM names WHERE service_id = ?1 AND name = ?2")?
+            .query_row((service_id, name.name().as_str()), |row| row.get(0))
+            .optional()?)
+    }
+
+    /// The version of an effect.
+    pub(super) fn version(&self, effect: EffectNumber) -> Result<Known, Error> {
+        if let Some(version) = self.pending.version(effect) {
+            return Ok(Known {
+                name: version.name,
+                txid: version.txid,
+                vout: version.vout,
+                setting: version.setting.unwrap_or(effect),
+                claim: version.claim.unwrap_or(effect),
+            });
+        }
+        let mut query = self.db.prepare_cached(
+            "SELECT s.service, v.name, v.txid, v.vout, coalesce(v.setting, v.effect),
+                 coalesce(v.claim, v.effect)
+             FROM versions AS v JOIN services AS s USING (service_id) WHERE v.effect = ?1",
+        )?;
+        Ok(query.query_row([effect], |row| {
+            let Column(txid) = row.get(2)?;
+            Ok(Known {
+                name: crate::rows::qualified(row, 0)?,
+                txid,
+                vout: row.get(3)?,
+                setting: row.get(4)?,
+                claim: row.get(5)?,
             })
-            .collect()
+        })?)
+    }
+
+    /// The owner script that a version set.
+    pub(super) fn script(&self, setting: EffectNumber) -> Result<Box<[u8]>, Error> {
+        if let Some(version) = self.pending.version(setting) {
+            return Ok(version.owner_script.clone().unwrap_or_default());
+        }
+        let mut query = self
+            .db
+            .prepare_cached("SELECT owner_script FROM versions WHERE effect = ?1")?;
+        Ok(query.query_row([setting], |row| row.get(0))?)
+    }
+
+    /// Where the reservation stands that a claim opened.
+    fn reserved(&self, claim: EffectNumber) -> Result<Position, Error> {
+        if let Some(version) = self.pending.version(claim)
+            && let Some(reservation) = version.reservation
+        {
+            if let Some(position) = self.pending.reserved(reservation) {
+                return Ok(position);
+            }
+            let mut query = self
+                .db
+                .prepare_cached("SELECT height, tx_index FROM reservations WHERE effect = ?1")?;
+            return Ok(query.query_row([reservation], |row| position(row, 0))?);
+        }
+        let mut query = self.db.prepare_cached(
+            "SELECT r.height, r.tx_index FROM versions AS v
+             JOIN reservations AS r ON r.effect = v.reservation WHERE v.effect = ?1",
+        )?;
+        Ok(query.query_row([claim], |row| position(row, 0))?)
+    }
+
+    /// Where the image has a version.
+    pub(super) fn place(&self, version: &Known) -> Result<Place, Error> {
+        Ok(match version.coin() {
+            Some(coin) => self.presence.at_coin(&coin),
+            None => self.presence.at_script(&self.script(version.setting)?),
+        })
+    }
+
+    /// The names whose last version is in a place and is what is looked for.
+    fn names_at(
+        &self,
+        place: Place,
+        is_it: impl Fn(&Known) -> Result<bool, Error>,
+    ) -> Result<Vec<QualifiedName>, Error> {
+        let mut names = Vec::new();
+        for effect in self.presence.at(place) {
+            let version = self.version(effect)?;
+            if is_it(&version)? {
+                names.push(version.name);
+            }
+        }
+        Ok(names)
     }
 }
 
@@ -29,39 +135,29 @@ impl Lookups for Writer {
     type Error = Error;
 
     fn names_of_coin(&self, coin: &OutPoint) -> Result<Vec<QualifiedName>, Error> {
-        self.names_of(self.presence.of_coin(coin))
+        self.names_at(self.presence.at_coin(coin), |version| {
+            Ok(version.coin() == Some(*coin))
+        })
     }
 
     fn owner_script(&self, name: &QualifiedName) -> Result<Option<Box<[u8]>>, Error> {
-        Ok(self
-            .db
-            .prepare_cached(
-                "SELECT owner_script FROM registry
-                 WHERE service_id = (SELECT service_id FROM services WHERE service = ?1)
-                 AND name = ?2",
-            )?
-            .query_row((name.service().as_str(), name.name().as_str()), |row| {
-                row.get(0)
-            })
-            .optional()?)
+        let Some(last) = self.last(name)? else {
+            return Ok(None);
+        };
+        self.script(self.version(last)?.setting).map(Some)
     }
 
     fn dormant(&self, owner_script: &[u8]) -> Result<Vec<QualifiedName>, Error> {
-        self.names_of(self.presence.of_script(owner_script))
+        self.names_at(self.presence.at_script(owner_script), |version| {
+            Ok(*self.script(version.setting)? == *owner_script)
+        })
     }
 
     fn priority(&self, name: &QualifiedName) -> Result<Option<Position>, Error> {
-        Ok(self
-            .db
-            .prepare_cached(
-                "SELECT priority_height, priority_index FROM registry
-                 WHERE service_id = (SELECT service_id FROM services WHERE service = ?1)
-                 AND name = ?2",
-            )?
-            .query_row((name.service().as_str(), name.name().as_str()), |row| {
-                crate::rows::position(row, 0)
-            })
-            .optional()?)
+        let Some(last) = self.last(name)? else {
+            return Ok(None);
+        };
+        self.reserved(self.version(last)?.claim).map(Some)
     }
 
     fn earliest(

@@ -2,16 +2,20 @@
 
 mod apply;
 mod lookups;
+mod pending;
+mod services;
 mod undo;
 
 use crate::error::{Error, Result};
-use crate::image::{Presence, Reservations};
+use crate::image::{Fingerprint, Fingerprints, MOST_EFFECTS, Presence, Reservations};
 use crate::open;
 use crate::reader::Tip;
 use crate::rows::{Column, EffectNumber};
 use atname_protocol::effect::TransactionEffects;
 use atname_protocol::{BlockHash, Digest, Height, Params, Position, Transaction, Txid, state};
+use pending::Pending;
 use rusqlite::{Connection, OptionalExtension as _};
+use services::Services;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -25,6 +29,8 @@ pub struct Writer {
     params: Params,
     tip: Option<Tip>,
     last_effect: EffectNumber,
+    pending: Pending,
+    services: Services,
     presence: Presence,
     /// `None` once a block was taken back: they are read again before the next is connected.
     reservations: Option<Reservations>,
@@ -64,18 +70,24 @@ impl Writer {
         let lock = lock(path)?;
         let db = open::writer(path, params)?;
         let mut writer = Writer {
-            presence: Presence::load(&db).map_err(|error| at(path, error))?,
+            presence: Presence::empty(),
             db,
             path: path.into(),
             params: *params,
             tip: None,
             last_effect: 0,
+            pending: Pending::default(),
+            services: Services::default(),
             reservations: None,
             in_transaction: false,
             poisoned: false,
             _lock: lock,
         };
         writer.read_tip()?;
+        writer
+            .presence
+            .load(&writer.db, writer.last_effect)
+            .map_err(|error| at(path, error))?;
         Ok(writer)
     }
 
@@ -134,6 +146,11 @@ impl Writer {
         })
     }
 
+    /// What makes the fingerprints that [`Block::concerns`] is asked with.
+    pub fn fingerprints(&self) -> &Fingerprints {
+        self.presence.fingerprints()
+    }
+
     /// Takes the tip back: every effect of the block is undone.
     ///
     /// # Errors
@@ -174,6 +191,7 @@ impl Writer {
             return Ok(());
         }
         self.guarded(|writer| {
+            writer.pending.write(&writer.db)?;
             writer.db.execute_batch("COMMIT")?;
             writer.in_transaction = false;
             Ok(())
@@ -226,7 +244,23 @@ impl Writer {
             Some((tip, last_effect)) => (Some(tip), last_effect),
             None => (None, 0),
         };
+        self.check_length()?;
+        self.pending = Pending::behind(self.last_effect);
         Ok(())
+    }
+
+    /// Every effect has a row: there cannot be more of them than bytes.
+    fn check_length(&self) -> Result<()> {
+        let number = |pragma: &str| {
+            self.db
+                .pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))
+                .map_err(|error| Error::on(&self.path, error))
+        };
+        let bytes = number("page_count")?.saturating_mul(number("page_size")?);
+        if (0..=bytes.min(MOST_EFFECTS)).contains(&self.last_effect) {
+            return Ok(());
+        }
+        Err(self.damaged("its last block counts more effects than the file can hold"))
     }
 
     fn damaged(&self, what: &str) -> Error {
@@ -259,6 +293,14 @@ impl Block<'_> {
         })?;
         self.effects.extend(effects);
         Ok(())
+    }
+
+    /// Whether a transaction that spends these outpoints and pays these scripts may have an effect,
+    /// though it carries no record: one may be an owner coin, or wake a name. Where it says no, the
+    /// rules need not see the transaction.
+    pub fn concerns(&self, spent: &[Fingerprint], paid: &[Fingerprint]) -> bool {
+        let presence = &self.writer.presence;
+        presence.may_be_coins(spent) || presence.may_be_dormant(paid)
     }
 
     /// Ends the block: it is the tip from now on. Returns its effects.

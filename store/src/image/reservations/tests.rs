@@ -94,25 +94,3 @@ fn only_what_is_live_is_read() {
         assert_eq!(kept(&read), live, "behind {tip}");
     }
 }
-
-#[test]
-fn an_index_holds_any_number_at_a_key_and_nothing_where_none_is_left() {
-    let mut index = Index::<u8>::default();
-    let at = |index: &Index<u8>, key| index.get(&key).collect::<Vec<_>>();
-    index.remove(&1, 5);
-    for effect in [5, 3, 4] {
-        index.insert(1, effect);
-    }
-    index.insert(2, 6);
-    assert_eq!((at(&index, 1), at(&index, 2)), (vec![3, 4, 5], vec![6]));
-    // What is not there is not taken away, whether one is left or many.
-    index.remove(&1, 6);
-    index.remove(&2, 5);
-    assert_eq!((at(&index, 1), at(&index, 2)), (vec![3, 4, 5], vec![6]));
-    for effect in [3, 5, 4] {
-        index.remove(&1, effect);
-    }
-    index.remove(&2, 6);
-    assert_eq!(at(&index, 1), Vec::<EffectNumber>::new());
-    assert!(index.0.is_empty());
-}

@@ -1,0 +1,11 @@
+//! How fast atname is: a large chain made for the purpose, and what it is held against.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`coins`] | outputs that anybody can spend, all different, of the size that wallets make |
+//! | [`large`] | the chain: blocks full of payments, and a registry in use between them |
+//! | [`usage`] | CPU time and memory of a process |
+
+pub mod coins;
+pub mod large;
+pub mod usage;

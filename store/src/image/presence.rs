@@ -1,0 +1,143 @@
+//! The last version of each name, by what can change it: the spending of its owner coin, or a payment
+//! to its owner script.
+
+use super::index::Index;
+use super::{Fingerprint, Fingerprints};
+use crate::error::Result;
+use crate::rows::{EffectNumber, outpoint};
+use atname_protocol::OutPoint;
+use rusqlite::Connection;
+
+/// The last versions of names. What it finds may be of another outpoint or script with the same
+/// fingerprint: the version itself tells.
+pub(crate) struct Presence {
+    fingerprints: Fingerprints,
+    coins: Index,
+    dormant: Index,
+}
+
+/// Where a version is found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place {
+    /// By its owner coin.
+    Coin(Fingerprint),
+    /// By its owner script: it has no coin.
+    Dormant(Fingerprint),
+}
+
+impl Presence {
+    /// That of a registry without names.
+    pub(crate) fn empty() -> Presence {
+        Presence {
+            fingerprints: Fingerprints::new(),
+            coins: Index::default(),
+            dormant: Index::default(),
+        }
+    }
+
+    /// Reads the last version of every name, from a log that ends with this effect.
+    pub(crate) fn load(&mut self, db: &Connection, last: EffectNumber) -> Result<()> {
+        // One pass over the log from its end: a version is its name's last unless a later one names
+        // it as the one before. (A join from `names` would jump about in the file.)
+        let mut superseded = Superseded::new(last);
+        let mut versions = db.prepare(
+            "SELECT effect, previous, txid, vout, setting FROM versions ORDER BY effect DESC",
+        )?;
+        let mut script =
+            db.prepare("SELECT owner_script FROM versions WHERE effect = ?1 AND kind IN (1, 5)")?;
+        let mut rows = versions.query([])?;
+        while let Some(row) = rows.next()? {
+            let effect: EffectNumber = row.get(0)?;
+            let ahead = || rusqlite::Error::IntegralValueOutOfRange(0, effect);
+            let is_superseded = superseded.has(effect).ok_or_else(ahead)?;
+            if let Some(previous) = row.get(1)? {
+                superseded.note(previous).ok_or_else(ahead)?;
+            }
+            if is_superseded {
+                continue;
+            }
+            let place = match outpoint(row, 2)? {
+                Some(coin) => self.at_coin(&coin),
+                None => {
+                    let setting: EffectNumber = row.get(4)?;
+                    script.query_row([setting], |row| {
+                        Ok(self.at_script(row.get_ref(0)?.as_blob()?))
+                    })?
+                }
+            };
+            self.insert(effect, place);
+        }
+        Ok(())
+    }
+
+    /// What makes its fingerprints.
+    pub(crate) fn fingerprints(&self) -> &Fingerprints {
+        &self.fingerprints
+    }
+
+    /// The place of a version with this owner coin.
+    pub(crate) fn at_coin(&self, coin: &OutPoint) -> Place {
+        Place::Coin(self.fingerprints.of_outpoint(coin))
+    }
+
+    /// The place of a dormant version with this owner script.
+    pub(crate) fn at_script(&self, script: &[u8]) -> Place {
+        Place::Dormant(self.fingerprints.of_script(script))
+    }
+
+    /// Whether a version may have one of these outputs as its owner coin.
+    pub(crate) fn may_be_coins(&self, spent: &[Fingerprint]) -> bool {
+        spent.iter().any(|coin| self.coins.has(*coin))
+    }
+
+    /// Whether a dormant version may have one of these owner scripts.
+    pub(crate) fn may_be_dormant(&self, paid: &[Fingerprint]) -> bool {
+        paid.iter().any(|script| self.dormant.has(*script))
+    }
+
+    /// The versions that may be in this place.
+    pub(crate) fn at(&self, place: Place) -> impl Iterator<Item = EffectNumber> {
+        match place {
+            Place::Coin(coin) => self.coins.get(coin),
+            Place::Dormant(script) => self.dormant.get(script),
+        }
+    }
+
+    /// A version is its name's last one from now on.
+    pub(crate) fn insert(&mut self, effect: EffectNumber, at: Place) {
+        match at {
+            Place::Coin(coin) => self.coins.insert(coin, effect),
+            Place::Dormant(script) => self.dormant.insert(script, effect),
+        }
+    }
+
+    /// A version is not its name's last one any more.
+    pub(crate) fn remove(&mut self, effect: EffectNumber, at: Place) {
+        match at {
+            Place::Coin(coin) => self.coins.remove(coin, effect),
+            Place::Dormant(script) => self.dormant.remove(script, effect),
+        }
+    }
+}
+
+/// Effects that a later one has taken the place of: a bit for each effect of the log.
+struct Superseded(Vec<u64>);
+
+impl Superseded {
+    fn new(last: EffectNumber) -> Superseded {
+        Superseded(vec![0; last as usize / 64 + 1])
+    }
+
+    /// `None` where the log has no such effect.
+    fn note(&mut self, effect: EffectNumber) -> Option<()> {
+        let word = self.0.get_mut(usize::try_from(effect / 64).ok()?)?;
+        *word |= 1 << (effect % 64);
+        Some(())
+    }
+
+    /// `None` where the log has no such effect.
+    fn has(&self, effect: EffectNumber) -> Option<bool> {
+        let word = self.0.get(usize::try_from(effect / 64).ok()?)?;
+        Some(word & (1 << (effect % 64)) != 0)
+    }
+}

@@ -1,0 +1,146 @@
+//! The reservations of the last W blocks, by commitment.
+
+use crate::error::Result;
+use crate::rows::{Column, EffectNumber, last_effect, position};
+use atname_protocol::{Commitment, Height, Params, Position, Service};
+use rusqlite::Connection;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+
+/// The reservations that a claim in the next block can open, opened ones too.
+#[derive(Default)]
+pub(crate) struct Reservations {
+    groups: HashMap<(Service, Commitment), Group>,
+    by_height: BTreeMap<Height, Vec<(Service, Commitment)>>,
+}
+
+#[derive(Default)]
+struct Group {
+    all: BTreeMap<Position, EffectNumber>,
+    unopened: BTreeSet<Position>,
+}
+
+impl Reservations {
+    /// Reads those that are live behind `tip`.
+    pub(crate) fn load(db: &Connection, params: &Params, tip: Height) -> Result<Reservations> {
+        let mut reservations = Reservations::default();
+        let before = last_effect_below(db, expired(params, tip))?;
+        let mut query = db.prepare_cached(
+            "SELECT r.effect, r.height, r.tx_index, s.service, r.commitment, r.opened IS NOT NULL
+             FROM reservations AS r JOIN services AS s USING (service_id)
+             WHERE r.effect > ?1 ORDER BY r.effect",
+        )?;
+        let mut rows = query.query([before])?;
+        while let Some(row) = rows.next()? {
+            let (Column(service), Column(commitment)) = (row.get(3)?, row.get(4)?);
+            let position = position(row, 1)?;
+            reservations.insert(service, commitment, position, row.get(0)?);
+            if row.get(5)? {
+                reservations.open(service, commitment, position);
+            }
+        }
+        Ok(reservations)
+    }
+
+    pub(crate) fn insert(
+        &mut self,
+        service: Service,
+        commitment: Commitment,
+        at: Position,
+        effect: EffectNumber,
+    ) {
+        let key = (service, commitment);
+        let group = self.groups.entry(key).or_default();
+        group.all.insert(at, effect);
+        group.unopened.insert(at);
+        self.by_height.entry(at.height).or_default().push(key);
+    }
+
+    pub(crate) fn open(&mut self, service: Service, commitment: Commitment, at: Position) {
+        if let Some(group) = self.groups.get_mut(&(service, commitment)) {
+            group.unopened.remove(&at);
+        }
+    }
+
+    /// The effect that made the reservation at a position.
+    pub(crate) fn effect(
+        &self,
+        service: Service,
+        commitment: Commitment,
+        at: Position,
+    ) -> Option<EffectNumber> {
+        let group = self.groups.get(&(service, commitment))?;
+        group.all.get(&at).copied()
+    }
+
+    /// Of one service and commitment: the earliest in blocks of these heights.
+    pub(crate) fn earliest(
+        &self,
+        service: Service,
+        commitment: Commitment,
+        heights: Range<Height>,
+    ) -> Option<Position> {
+        let group = self.groups.get(&(service, commitment))?;
+        group
+            .all
+            .range(Position::in_blocks(heights))
+            .next()
+            .map(|(at, _)| *at)
+    }
+
+    /// Of one service and commitment: the unopened ones in blocks of these heights.
+    pub(crate) fn unopened(
+        &self,
+        service: Service,
+        commitment: Commitment,
+        heights: Range<Height>,
+    ) -> Vec<Position> {
+        match self.groups.get(&(service, commitment)) {
+            Some(group) => group
+                .unopened
+                .range(Position::in_blocks(heights))
+                .copied()
+                .collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// Forgets those that no claim behind `tip` can open.
+    pub(crate) fn expire(&mut self, params: &Params, tip: Height) {
+        let live = self.by_height.split_off(&expired(params, tip));
+        for (height, mut keys) in std::mem::replace(&mut self.by_height, live) {
+            keys.sort_unstable();
+            keys.dedup();
+            for key in keys {
+                if let Entry::Occupied(mut group) = self.groups.entry(key) {
+                    let next = height.saturating_add(1);
+                    let kept = group.get_mut().all.split_off(&Position::start_of(next));
+                    group.get_mut().all = kept;
+                    let kept = group
+                        .get_mut()
+                        .unopened
+                        .split_off(&Position::start_of(next));
+                    group.get_mut().unopened = kept;
+                    if group.get().all.is_empty() {
+                        group.remove();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The first height whose reservations are live for a claim behind `tip`.
+fn expired(params: &Params, tip: Height) -> Height {
+    atname_protocol::rules::live(params, tip.saturating_add(1)).start
+}
+
+fn last_effect_below(db: &Connection, height: Height) -> rusqlite::Result<EffectNumber> {
+    height
+        .checked_sub(1)
+        .map_or(Ok(0), |below| last_effect(db, below))
+}
+
+#[cfg(test)]
+mod tests;

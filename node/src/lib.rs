@@ -5,6 +5,7 @@
 mod error;
 mod rest;
 mod rpc;
+mod transport;
 mod wallet;
 
 pub use error::NodeError;
@@ -28,9 +29,9 @@ pub struct Node {
     rpc: Rpc,
     rest: Rest,
     network: Network,
-    /// Whether the node that answers now is known to be on our network. A node that restarts may
-    /// come back as another.
-    checked: bool,
+    /// What the node that answers now calls its chain, once its genesis block was found to be ours. A
+    /// node that restarts may come back as another.
+    checked: Option<String>,
 }
 
 /// How far a node is.
@@ -51,6 +52,7 @@ pub struct NodeTip {
 /// What we read of `getblockchaininfo`.
 #[derive(Deserialize)]
 struct ChainInfo {
+    chain: String,
     blocks: Height,
     headers: Height,
     bestblockhash: String,
@@ -74,7 +76,7 @@ impl Node {
             rpc: Rpc::new(url, auth)?,
             rest: Rest::new(url),
             network,
-            checked: false,
+            checked: None,
         })
     }
 
@@ -98,10 +100,11 @@ impl Node {
     /// Where it does not answer, or is on another chain.
     pub fn tip(&mut self) -> Result<NodeTip, NodeError> {
         let info: ChainInfo = self.call("getblockchaininfo", &[])?;
-        if !self.checked {
-            self.check_network(&info)?;
-            self.checked = true;
+        if self.checked.as_ref() != Some(&info.chain) {
+            self.check_genesis()?;
+            self.checked = Some(info.chain.clone());
         }
+        self.check_signet(&info)?;
         let catching_up = info.initialblockdownload || info.blocks < info.headers;
         Ok(NodeTip {
             height: info.blocks,
@@ -116,7 +119,7 @@ impl Node {
         })
     }
 
-    fn check_network(&mut self, info: &ChainInfo) -> Result<(), NodeError> {
+    fn check_genesis(&mut self) -> Result<(), NodeError> {
         let expected = self.network.params().genesis;
         let found = self.block_hash(0)?;
         if found != Some(expected) {
@@ -126,6 +129,10 @@ impl Node {
                 found: found.map_or_else(|| "none".into(), |hash| hash.to_string()),
             });
         }
+        Ok(())
+    }
+
+    fn check_signet(&self, info: &ChainInfo) -> Result<(), NodeError> {
         if self.network == Network::Signet {
             match info.signet_challenge.as_deref() {
                 Some(DEFAULT_SIGNET) => {}
@@ -199,7 +206,7 @@ impl Node {
     ) -> Result<T, NodeError> {
         self.rpc.call(method, arguments).inspect_err(|error| {
             if error.is_passing() {
-                self.checked = false;
+                self.checked = None;
                 self.rest.probe_again();
             }
         })

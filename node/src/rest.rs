@@ -1,5 +1,6 @@
 //! REST: blocks as bytes, without hex and JSON around them. A node offers it with `-rest`.
 
+use crate::transport::agent;
 use atname_protocol::BlockHash;
 use std::time::Duration;
 
@@ -16,15 +17,8 @@ pub(crate) struct Rest {
 impl Rest {
     /// REST at the address of the RPC.
     pub(crate) fn new(url: &str) -> Rest {
-        let agent = ureq::Agent::config_builder()
-            .timeout_global(Some(TIMEOUT))
-            // Nothing that a node sends is to lead us elsewhere, nor is the environment.
-            .max_redirects(0)
-            .proxy(None)
-            .build()
-            .into();
         Rest {
-            agent,
+            agent: agent(TIMEOUT),
             url: url.trim_end_matches('/').into(),
             offered: None,
         }
@@ -58,6 +52,9 @@ impl Rest {
 
     fn get(&self, path: &str) -> Option<Vec<u8>> {
         let mut answer = self.agent.get(format!("{}{path}", self.url)).call().ok()?;
+        if answer.status() != ureq::http::StatusCode::OK {
+            return None;
+        }
         answer
             .body_mut()
             .with_config()

@@ -1,12 +1,11 @@
 //! JSON-RPC: a client that is made anew when the node's cookie may have changed.
 
 use crate::NodeError;
-use bitcoincore_rpc::jsonrpc::simple_http::{self, SimpleHttpTransport};
+use crate::transport::{Transport, TransportError};
 use bitcoincore_rpc::{Client, RpcApi as _, jsonrpc};
 use serde::Deserialize;
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// `RPC_MISC_ERROR`: arguments of the wrong number, a block that was pruned.
 pub(crate) const MISC_ERROR: i32 = -1;
@@ -20,9 +19,6 @@ pub(crate) const WALLET_NOT_FOUND: i32 = -18;
 pub(crate) const ALREADY_IN_CHAIN: i32 = -27;
 /// `RPC_IN_WARMUP`.
 const IN_WARMUP: i32 = -28;
-
-/// Longer than any call that we make takes; a wait for a block is shorter.
-const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Who we are to the node.
 #[derive(Debug, Clone)]
@@ -135,10 +131,6 @@ impl Rpc {
     }
 
     fn translate(&self, method: &str, error: bitcoincore_rpc::Error) -> NodeError {
-        let unreachable = |reason: String| NodeError::Unreachable {
-            url: self.url.clone(),
-            reason,
-        };
         let unreadable = |what: String| NodeError::Answer {
             method: method.into(),
             what,
@@ -157,61 +149,46 @@ impl Rpc {
                 code: error.code,
                 message: error.message,
             },
-            jsonrpc::Error::Transport(error) => {
-                match error.downcast_ref::<simple_http::Error>() {
-                    Some(simple_http::Error::HttpErrorCode(401 | 403)) => NodeError::Unauthorized {
-                        url: self.url.clone(),
-                        how: match &self.auth {
-                            Auth::Cookie(path) => format!("the cookie {}", path.display()),
-                            Auth::User { name, .. } => format!("user {name} with that password"),
-                        },
-                    },
-                    Some(simple_http::Error::HttpErrorCode(status @ 429..)) => NodeError::Busy {
-                        url: self.url.clone(),
-                        status: *status,
-                    },
-                    Some(simple_http::Error::HttpErrorCode(status)) => {
-                        unreadable(format!("HTTP status {status}"))
-                    }
-                    Some(simple_http::Error::SocketError(error)) => unreachable(error.to_string()),
-                    // An answer that ends early: the node went away while it spoke.
-                    Some(
-                        simple_http::Error::HttpResponseTooShort { .. }
-                        | simple_http::Error::IncompleteResponse { .. }
-                        | simple_http::Error::Json(_),
-                    ) => unreachable("the answer was cut off".into()),
-                    _ => unreadable("it is no HTTP answer".into()),
-                }
-            }
+            jsonrpc::Error::Transport(error) => match error.downcast::<TransportError>() {
+                Ok(error) => self.translate_transport(method, *error),
+                Err(other) => unreadable(other.to_string()),
+            },
             other => unreadable(other.to_string()),
+        }
+    }
+
+    fn translate_transport(&self, method: &str, error: TransportError) -> NodeError {
+        let url = self.url.clone();
+        match error {
+            TransportError::Url(reason) => NodeError::Url { url, reason },
+            TransportError::Unreachable(reason) => NodeError::Unreachable { url, reason },
+            TransportError::Status(401 | 403) => NodeError::Unauthorized {
+                url,
+                how: match &self.auth {
+                    Auth::Cookie(path) => format!("the cookie {}", path.display()),
+                    Auth::User { name, .. } => format!("user {name} with that password"),
+                },
+            },
+            TransportError::Status(status @ 429..) => NodeError::Busy { url, status },
+            other => NodeError::Answer {
+                method: method.into(),
+                what: other.to_string(),
+            },
         }
     }
 }
 
 fn connect(url: &str, auth: &Auth) -> Result<Client, NodeError> {
-    let transport = SimpleHttpTransport::builder()
-        .timeout(TIMEOUT)
-        .url(url)
-        .map_err(|error| match error {
-            simple_http::Error::InvalidUrl { reason, .. } => NodeError::Url {
-                url: url.into(),
-                reason: reason.into(),
-            },
-            other => NodeError::Unreachable {
-                url: url.into(),
-                reason: other.to_string(),
-            },
-        })?;
     let transport = match auth {
-        Auth::User { name, password } => transport.auth(name, Some(&password.0)),
+        Auth::User { name, password } => Transport::new(url, &format!("{name}:{}", password.0)),
         Auth::Cookie(path) => {
             let cookie = std::fs::read_to_string(path).map_err(|reason| NodeError::Cookie {
                 path: path.clone(),
                 reason,
             })?;
-            transport.cookie_auth(cookie.trim_end())
+            Transport::new(url, cookie.trim_end())
         }
     };
-    let client = jsonrpc::Client::with_transport(transport.build());
+    let client = jsonrpc::Client::with_transport(transport);
     Ok(Client::from_jsonrpc(client))
 }

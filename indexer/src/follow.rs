@@ -92,7 +92,8 @@ enum Round {
 ///
 /// # Errors
 /// What does not pass by itself: a node on another chain or without a block that is needed, a
-/// database that cannot be written, and at the first look a node that is not there.
+/// database that cannot be written, and at the first look a node that is not there. With
+/// [`Options::once`] a node that goes away is one, too.
 pub fn follow(
     node: &mut Node,
     writer: &mut Writer,
@@ -102,19 +103,32 @@ pub fn follow(
 ) -> Result<(), Error> {
     let mut retry = RETRY.0;
     let mut met = false;
+    // Where the last two rounds ended. A node that cannot make up its mind sends us to and fro.
+    let mut ends = [None; 2];
     while !shutdown.requested() {
-        let round = round(node, writer, shutdown, watch);
+        let round = match node.tip() {
+            Ok(goal) => {
+                met = true;
+                round(goal, node, writer, shutdown, watch)
+            }
+            Err(error) => Err(error.into()),
+        };
         writer.commit()?;
+        let end = Some(writer.tip().map(|tip| tip.hash));
+        let news = !ends.contains(&end);
+        ends = [end, ends[0]];
         let waited = match round {
             Ok(Round::Stopped) => break,
-            Ok(Round::Again) => Ok(()),
+            Ok(Round::Again) => Ok(news),
             Ok(Round::AtTip(tip)) => {
-                met = true;
                 watch(Event::AtTip(&tip));
                 if options.once {
                     break;
                 }
-                node.wait_for_block(&tip.hash, WAIT).map_err(Error::Node)
+                let asked = Instant::now();
+                node.wait_for_block(&tip.hash, WAIT)
+                    .map(|()| news || asked.elapsed() >= WAIT / 2)
+                    .map_err(Error::Node)
             }
             Ok(Round::NodeBehind(node, tip)) => Err(Error::NodeBehind {
                 node: node.height,
@@ -122,36 +136,43 @@ pub fn follow(
             }),
             Err(error) => Err(error),
         };
-        let Err(error) = waited else {
-            retry = RETRY.0;
-            continue;
-        };
-        let passes = match &error {
-            Error::Node(error @ NodeError::WarmingUp { .. }) => error.is_passing(),
-            Error::Node(error) => met && error.is_passing(),
-            Error::NodeBehind { .. } => !options.once,
-            // It may have been cut off; another try tells.
-            Error::Block(_) => met && !options.once,
-            Error::Store(_) => false,
-        };
-        if !passes {
-            return Err(error);
+        match waited {
+            Ok(true) => {
+                retry = RETRY.0;
+                continue;
+            }
+            // The node promised something new and had nothing: without a pause this would go on at
+            // the speed of its answers.
+            Ok(false) => {}
+            Err(error) => {
+                let passes = match &error {
+                    Error::Node(NodeError::WarmingUp { .. } | NodeError::Busy { .. }) => true,
+                    // What cannot be read may have been cut off; another try tells.
+                    Error::Node(NodeError::Answer { .. }) | Error::Block(_) => met && !options.once,
+                    Error::Node(error) => met && !options.once && error.is_passing(),
+                    Error::NodeBehind { .. } => !options.once,
+                    Error::Store(_) => false,
+                };
+                if !passes {
+                    return Err(error);
+                }
+                watch(Event::Waiting(&error));
+            }
         }
-        watch(Event::Waiting(&error));
         shutdown.sleep(retry);
         retry = (retry * 2).min(RETRY.1);
     }
     Ok(())
 }
 
-/// One look at the node: from the registry's tip to the node's.
+/// From the registry's tip to `goal`, the node's.
 fn round(
+    goal: NodeTip,
     node: &mut Node,
     writer: &mut Writer,
     shutdown: &Shutdown,
     watch: &mut dyn FnMut(Event<'_>),
 ) -> Result<Round, Error> {
-    let goal = node.tip()?;
     let first = writer.params().first_height;
     if let Some(tip) = writer.tip() {
         // A node that is itself on its way knows less than we do: it reindexes, or was given an old
@@ -162,9 +183,15 @@ fn round(
     }
     writer.note_node(goal.target, &goal.hash)?;
 
+    let mut checked = false;
     while let Some(tip) = writer.tip() {
         if node.block_hash(tip.height)? == Some(tip.hash) {
             break;
+        }
+        // A node that was restarted meanwhile may be on another chain: that is no reorganisation.
+        if !std::mem::replace(&mut checked, true) {
+            node.tip()?;
+            continue;
         }
         if shutdown.requested() {
             return Ok(Round::Stopped);
@@ -209,5 +236,9 @@ fn round(
             committed = Instant::now();
         }
     }
-    Ok(Round::AtTip(goal))
+    // Blocks may have come while these were connected, on another branch too.
+    match writer.tip() {
+        Some(tip) if tip.hash != goal.hash => Ok(Round::Again),
+        _ => Ok(Round::AtTip(goal)),
+    }
 }

@@ -5,6 +5,7 @@ use crate::progress::Progress;
 use crate::stop::Stop;
 use anyhow::Result;
 use atname_indexer::{Options, Shutdown, follow};
+use atname_node::NodeError;
 use atname_store::Writer;
 use std::time::{Duration, Instant};
 
@@ -48,12 +49,12 @@ pub(super) fn open_writer(config: &Config, shutdown: &Shutdown) -> Result<Writer
     }
 }
 
-/// Asks the node once, and waits while it warms up.
+/// Asks the node once, and waits while it warms up or has too much to do.
 pub(super) fn first_look(node: &mut atname_node::Node, shutdown: &Shutdown) -> Result<()> {
     let mut told = false;
     loop {
         match node.tip() {
-            Err(error @ atname_node::NodeError::WarmingUp { .. }) => {
+            Err(error @ (NodeError::WarmingUp { .. } | NodeError::Busy { .. })) => {
                 if !std::mem::replace(&mut told, true) {
                     eprintln!("waiting: {error}");
                 }

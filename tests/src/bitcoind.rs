@@ -71,6 +71,16 @@ impl Bitcoind {
         }
     }
 
+    /// Restarts it with other arguments beside those that keep it private.
+    ///
+    /// # Errors
+    /// Where it does not stop or does not come up.
+    pub fn restart(&mut self, arguments: &[&str]) -> Result<()> {
+        self.stop()?;
+        self.arguments = arguments.iter().map(ToString::to_string).collect();
+        self.run()
+    }
+
     /// Starts it and does not wait until it answers.
     ///
     /// # Errors
@@ -161,6 +171,16 @@ impl Bitcoind {
         let address = self.address()?;
         let hashes = self.call("generatetoaddress", &[json!(blocks), json!(address)])?;
         Ok(serde_json::from_value(hashes)?)
+    }
+
+    /// Mines one block with nothing but its coinbase; returns its hash.
+    ///
+    /// # Errors
+    /// What the node answers with.
+    pub fn mine_empty(&self) -> Result<String> {
+        let answer = self.call("generateblock", &[json!(self.address()?), json!([])])?;
+        let hash = answer.get("hash").and_then(Value::as_str);
+        Ok(hash.ok_or("no block")?.to_owned())
     }
 
     /// A fresh address of the wallet.

@@ -2,7 +2,8 @@
 //! something. Everything else goes through to the real node.
 
 use crate::bitcoind::Result;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use crate::message::Message;
+use std::io::{BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -87,45 +88,22 @@ fn serve(client: TcpStream, node: &str, plot: &Plot, number: usize, side: Side) 
         BufReader::new(upstream.try_clone()?),
     );
     let (mut client, mut upstream) = (client, upstream);
-    while let Some(request) = message(&mut requests)? {
+    while let Some(request) = Message::read(&mut requests)? {
         let method = CHANGING.into_iter().find(|method| {
-            String::from_utf8_lossy(&request).contains(&format!("\"method\":\"{method}\""))
+            String::from_utf8_lossy(&request.body).contains(&format!("\"method\":\"{method}\""))
         });
         let hit = method.filter(|_| plot.seen.fetch_add(1, Ordering::SeqCst) + 1 == number);
         if let (Some(method), Side::Before) = (hit, side) {
             return kill(plot, method);
         }
-        upstream.write_all(&request)?;
-        let answer = message(&mut answers)?.ok_or("the node hung up")?;
+        upstream.write_all(&request.bytes())?;
+        let answer = Message::read(&mut answers)?.ok_or("the node hung up")?;
         if let (Some(method), Side::After) = (hit, side) {
             return kill(plot, method);
         }
-        client.write_all(&answer)?;
+        client.write_all(&answer.bytes())?;
     }
     Ok(())
-}
-
-/// One HTTP message, head and body; `None` where the other side has hung up.
-fn message(from: &mut BufReader<TcpStream>) -> Result<Option<Vec<u8>>> {
-    let mut message = Vec::new();
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        if from.read_line(&mut line)? == 0 {
-            return Ok(None);
-        }
-        message.extend_from_slice(line.as_bytes());
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse()?;
-        }
-        if line == "\r\n" {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    from.read_exact(&mut body)?;
-    message.extend(body);
-    Ok(Some(message))
 }
 
 fn kill(plot: &Plot, method: &str) -> Result<()> {

@@ -125,9 +125,14 @@ impl Error {
                 what: error.to_string(),
             },
             Some(DatabaseBusy) => Error::Locked(path.into()),
-            _ => Error::Failed {
+            Some(_) => Error::Failed {
                 path: Some(path.into()),
                 reason: error,
+            },
+            // SQLite had a row to give, or none, and it is not what the writer wrote.
+            None => Error::Damaged {
+                path: path.into(),
+                what: error.to_string(),
             },
         }
     }

@@ -12,6 +12,7 @@ mod image;
 mod open;
 mod reader;
 mod rows;
+mod verify;
 mod writer;
 
 pub use error::{Error, Result};

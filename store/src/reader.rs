@@ -332,7 +332,7 @@ impl Snapshot<'_> {
                          WHERE s.service = ?1 AND n.name = ?2
                          UNION ALL
                          SELECT v.previous FROM history JOIN versions AS v USING (effect)
-                         WHERE v.previous IS NOT NULL
+                         WHERE v.previous < v.effect
                      )
                      SELECT v.kind, v.height, v.tx_index, v.txid, v.vout, v.key, v.owner_script,
                          r.height, r.tx_index
@@ -389,6 +389,10 @@ impl Snapshot<'_> {
     /// The connection, inside the snapshot's transaction.
     pub(crate) fn db(&self) -> &Connection {
         &self.reader.db
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.reader.path
     }
 
     pub(crate) fn failed(&self, error: rusqlite::Error) -> Error {

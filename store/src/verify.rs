@@ -52,7 +52,9 @@ const DERIVED: &[(&str, &str)] = &[
          OR v.setting IS NOT
              CASE WHEN v.kind IN (1, 5) THEN NULL ELSE coalesce(p.setting, p.effect) END
          OR v.claim IS NOT CASE WHEN v.kind = 5 THEN NULL ELSE coalesce(p.claim, p.effect) END
-         OR (v.kind = 5) <> (v.reservation IS NOT NULL)",
+         OR (v.kind = 5) <> (v.reservation IS NOT NULL) OR (v.kind = 2) <> (v.vout IS NULL)
+         OR (v.kind IN (1, 5)) <> (v.key IS NOT NULL)
+         OR (v.kind IN (1, 5)) <> (v.owner_script IS NOT NULL)",
     ),
     (
         "two versions follow the same one",

@@ -9,9 +9,11 @@
 )]
 
 mod atname;
+mod crash;
 mod keys;
 mod killed;
 mod node;
 mod register;
 mod resolve;
 mod settings;
+mod witness;

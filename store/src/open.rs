@@ -58,8 +58,15 @@ pub(crate) fn inspect(path: &Path, params: &Params) -> Result<()> {
     if !path.exists() {
         return Ok(());
     }
-    let db = connection(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    match schema_version(&db, path)? {
+    let mut db = connection(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let version = match schema_version(&db, path) {
+        Err(error) if is_half_made(&error) => {
+            db = connection(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            schema_version(&db, path)
+        }
+        other => other,
+    };
+    match version? {
         None => Ok(()),
         Some(found) if found > SCHEMA_VERSION => Err(newer(path, found)),
         Some(_) => check_params(&db, path, params),
@@ -72,7 +79,11 @@ pub(crate) fn reader(path: &Path) -> Result<(Connection, Params)> {
         return Err(Error::Missing(path.into()));
     }
     let db = connection(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    match schema_version(&db, path)? {
+    let version = match schema_version(&db, path) {
+        Err(error) if is_half_made(&error) => None,
+        other => other?,
+    };
+    match version {
         None => Err(Error::Missing(path.into())),
         Some(found) if found > SCHEMA_VERSION => Err(newer(path, found)),
         Some(found) if found < SCHEMA_VERSION => Err(Error::Older {
@@ -134,6 +145,14 @@ fn schema_version(db: &Connection, path: &Path) -> Result<Option<i64>> {
         return Err(Error::Foreign(path.into()));
     }
     number("PRAGMA user_version").map(Some)
+}
+
+/// Whether a journal has to be rolled back, which nobody can who only reads. A registry has a log
+/// instead: there is a journal only where its first start was ended in its first write.
+fn is_half_made(error: &Error) -> bool {
+    matches!(error, Error::Failed { reason, .. } if reason
+        .sqlite_error()
+        .is_some_and(|code| code.extended_code == rusqlite::ffi::SQLITE_READONLY_ROLLBACK))
 }
 
 fn newer(path: &Path, found: i64) -> Error {

@@ -10,6 +10,7 @@
 
 mod atname;
 mod crash;
+mod disk;
 mod keys;
 mod killed;
 mod node;

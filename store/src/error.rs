@@ -117,22 +117,25 @@ impl From<rusqlite::Error> for Error {
 impl Error {
     /// Gives an error of SQLite the name of its file and the sentence it deserves.
     pub(crate) fn on(path: &std::path::Path, error: rusqlite::Error) -> Error {
-        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, NotADatabase};
+        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, NotADatabase, Unknown};
+        let damaged = |what: String| Error::Damaged {
+            path: path.into(),
+            what,
+        };
         match error.sqlite_error_code() {
             Some(NotADatabase) => Error::NotADatabase(path.into()),
-            Some(DatabaseCorrupt) => Error::Damaged {
-                path: path.into(),
-                what: error.to_string(),
-            },
+            Some(DatabaseCorrupt) => damaged(error.to_string()),
             Some(DatabaseBusy) => Error::Locked(path.into()),
+            // What we ask for is in every registry: its schema is not what the writer wrote.
+            Some(Unknown) => damaged(error.to_string()),
             Some(_) => Error::Failed {
                 path: Some(path.into()),
                 reason: error,
             },
-            // SQLite had a row to give, or none, and it is not what the writer wrote.
-            None => Error::Damaged {
-                path: path.into(),
-                what: error.to_string(),
+            // The same, or a row that is not what the writer wrote.
+            None => match error {
+                rusqlite::Error::SqlInputError { msg, .. } => damaged(msg),
+                other => damaged(other.to_string()),
             },
         }
     }
@@ -152,6 +155,7 @@ mod tests {
                 "here is not an SQLite database: name another file with --db",
             ),
             (ffi::SQLITE_CORRUPT, "here is damaged (torn):"),
+            (ffi::SQLITE_ERROR, "here is damaged (torn):"),
             (ffi::SQLITE_BUSY, "another process is writing to here:"),
             (
                 ffi::SQLITE_FULL,
@@ -162,6 +166,8 @@ mod tests {
             let text = Error::on(Path::new("here"), reason).to_string();
             assert!(text.starts_with(sentence), "{text}");
         }
+        let none = Error::on(Path::new("here"), rusqlite::Error::QueryReturnedNoRows).to_string();
+        assert!(none.starts_with("here is damaged ("), "{none}");
         let nowhere = Error::from(rusqlite::Error::QueryReturnedNoRows).to_string();
         assert!(nowhere.starts_with("the database failed ("), "{nowhere}");
     }

@@ -28,15 +28,7 @@ pub(crate) fn writer(path: &Path, params: &Params) -> Result<Connection> {
         .map_err(failed)?;
     db.pragma_update(None, "synchronous", "normal")
         .map_err(failed)?;
-    Migrations::from_slice(MIGRATIONS)
-        .to_latest(&mut db)
-        .map_err(|error| match error {
-            rusqlite_migration::Error::RusqliteError { err, .. } => failed(err),
-            other => Error::Damaged {
-                path: path.into(),
-                what: other.to_string(),
-            },
-        })?;
+    migrate(&mut db, path)?;
     // In a new file, or one whose first start ended before this.
     db.execute(
         "INSERT OR IGNORE INTO chain (id, protocol_version, genesis, window, first_height)
@@ -50,6 +42,25 @@ pub(crate) fn writer(path: &Path, params: &Params) -> Result<Connection> {
     )
     .map_err(failed)?;
     check_params(&db, path, params)?;
+    Ok(db)
+}
+
+fn migrate(db: &mut Connection, path: &Path) -> Result<()> {
+    Migrations::from_slice(MIGRATIONS)
+        .to_latest(db)
+        .map_err(|error| match error {
+            rusqlite_migration::Error::RusqliteError { err, .. } => Error::on(path, err),
+            other => Error::Damaged {
+                path: path.into(),
+                what: other.to_string(),
+            },
+        })
+}
+
+/// A database in memory with the schema that the one at `path` should have.
+pub(crate) fn empty(path: &Path) -> Result<Connection> {
+    let mut db = Connection::open_in_memory().map_err(|error| Error::on(path, error))?;
+    migrate(&mut db, path)?;
     Ok(db)
 }
 

@@ -2,13 +2,14 @@
 //! but not a byte that is another one within a value; the digests do.
 
 use crate::error::{Error, Result};
+use crate::open;
 use crate::reader::Snapshot;
 use crate::rows::{Column, EffectNumber, position};
 use atname_protocol::effect::TransactionEffects;
 use atname_protocol::{
     BlockHash, Digest, Effect, Height, Name, Position, QualifiedName, Service, Txid,
 };
-use rusqlite::{Row, Statement};
+use rusqlite::{Connection, Row, Statement};
 use std::collections::HashMap;
 
 /// The log in its order, each effect with all that it sets.
@@ -84,6 +85,7 @@ impl Snapshot<'_> {
     /// be read.
     pub fn verify(&self) -> Result<()> {
         self.verify_pages()?;
+        self.verify_schema()?;
         self.verify_log()?;
         for (what, query) in DERIVED {
             let count: i64 = self
@@ -106,6 +108,20 @@ impl Snapshot<'_> {
             "ok" => Ok(()),
             // It has several lines where it speaks of pages.
             _ => Err(self.damaged(found.replace('\n', " "))),
+        }
+    }
+
+    fn verify_schema(&self) -> Result<()> {
+        let read = |db: &Connection| -> rusqlite::Result<Vec<(String, Option<String>)>> {
+            db.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        };
+        let found = read(self.db()).map_err(|error| self.failed(error))?;
+        let written = open::empty(self.path())?;
+        match read(&written).map_err(|error| self.failed(error))? == found {
+            true => Ok(()),
+            false => Err(self.damaged("its schema is another".into())),
         }
     }
 
@@ -162,7 +178,7 @@ impl Snapshot<'_> {
     }
 
     fn services(&self, query: &mut Statement<'_>) -> Result<HashMap<i64, Service>> {
-        let read = || {
+        let mut read = || {
             query
                 .query_map([], |row| {
                     let Column(service) = row.get(1)?;
@@ -170,7 +186,6 @@ impl Snapshot<'_> {
                 })?
                 .collect::<rusqlite::Result<_>>()
         };
-        let mut read = read;
         read().map_err(|error| self.failed(error))
     }
 

@@ -10,6 +10,7 @@
 
 mod atname;
 mod crash;
+mod damage;
 mod disk;
 mod keys;
 mod killed;

@@ -27,6 +27,22 @@ pub enum BlockError {
     },
 }
 
+/// Bytes of a block's header.
+pub(crate) const HEADER: usize = 80;
+/// A block of 4,000,000 weight units (BIP 141) has at most as many bytes.
+const MOST_BYTES: usize = 4_000_000;
+
+/// Refuses what is too long for a block, before anything is made of it.
+pub(crate) fn check_size(hash: BlockHash, bytes: &[u8]) -> Result<(), BlockError> {
+    if bytes.len() <= MOST_BYTES {
+        return Ok(());
+    }
+    Err(BlockError::Decode {
+        hash,
+        reason: format!("{} bytes are more than a block can have", bytes.len()),
+    })
+}
+
 /// A block that decoded to the last byte and whose header has the hash that was asked for.
 #[derive(Debug, Clone)]
 pub struct Block {
@@ -41,6 +57,7 @@ impl Block {
     /// Where they are not that block. Its body is not checked against its header: for that the node
     /// is trusted.
     pub fn decode(hash: BlockHash, bytes: &[u8]) -> Result<Block, BlockError> {
+        check_size(hash, bytes)?;
         let block: bitcoin::Block =
             bitcoin::consensus::deserialize(bytes).map_err(|error| BlockError::Decode {
                 hash,

@@ -1,7 +1,8 @@
 //! The loop that keeps the registry at the node's tip: take back what the node has left, connect
 //! what it has, commit, wait.
 
-use crate::block::{Block, BlockError};
+use crate::block::BlockError;
+use crate::scan::Scan;
 use crate::shutdown::Shutdown;
 use atname_node::{Node, NodeError, NodeTip};
 use atname_protocol::{BlockHash, Height};
@@ -211,6 +212,7 @@ fn round(
         return Err(NodeError::PrunedBelow { next, kept }.into());
     }
     let mut committed = Instant::now();
+    let mut block = Scan::default();
     for height in next..=goal.height {
         if shutdown.requested() {
             return Ok(Round::Stopped);
@@ -218,8 +220,8 @@ fn round(
         let Some(hash) = node.block_hash(height)? else {
             return Ok(Round::Again);
         };
-        let bytes = node.block(hash)?;
-        let block = Block::decode(hash, &bytes)?;
+        *block.buffer() = node.block(hash)?;
+        block.read(hash, writer.fingerprints())?;
         if writer.tip().is_some_and(|tip| tip.hash != block.parent()) {
             return Ok(Round::Again);
         }
@@ -227,7 +229,7 @@ fn round(
         watch(Event::Connected {
             height,
             hash,
-            size: bytes.len(),
+            size: block.size(),
             effects: effects.iter().map(|t| t.effects.len()).sum(),
             target: goal.target,
         });

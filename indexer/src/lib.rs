@@ -3,13 +3,16 @@
 //!
 //! | module | what it does |
 //! | --- | --- |
-//! | [`block`] | feeds a raw block to the writer |
+//! | [`block`] | feeds a raw block to the writer, the plain way: tests hold the other one against it |
+//! | [`scan`] | the same without making anything of what does not matter |
 //! | [`mod@follow`] | the loop: disconnect, connect, commit, wait |
 //! | [`shutdown`] | how the loop is asked to stop |
 
 pub mod block;
 pub mod follow;
+pub mod scan;
 pub mod shutdown;
+mod wire;
 
 pub use follow::{Error, Event, Options, follow};
 pub use shutdown::Shutdown;

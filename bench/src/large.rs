@@ -404,11 +404,7 @@ fn mined(parent: BlockHash, height: u32, txdata: Vec<Transaction>) -> io::Result
         coinbase.output.push(pays(&ScriptBuf::from_bytes(script)));
     }
     block.header.merkle_root = block.compute_merkle_root().ok_or_else(no_root)?;
-    while block
-        .header
-        .validate_pow(block.header.target())
-        .is_err()
-    {
+    while block.header.validate_pow(block.header.target()).is_err() {
         block.header.nonce += 1;
     }
     Ok(block)

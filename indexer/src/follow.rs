@@ -1,12 +1,13 @@
 //! The loop that keeps the registry at the node's tip: take back what the node has left, connect
 //! what it has, commit, wait.
 
+use crate::ahead::Ahead;
 use crate::block::BlockError;
-use crate::scan::Scan;
 use crate::shutdown::Shutdown;
-use atname_node::{Node, NodeError, NodeTip};
+use atname_node::{Blocks, Node, NodeError, NodeTip};
 use atname_protocol::{BlockHash, Height};
 use atname_store::Writer;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// How long one wait for a block lasts: the loop looks for a stop between two of them.
@@ -15,6 +16,11 @@ const WAIT: Duration = Duration::from_secs(1);
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 /// In a catch-up, blocks are shown to readers, and safe from a crash, this often.
 const COMMIT_EVERY: Duration = Duration::from_secs(2);
+
+/// Connections over which blocks are fetched side by side.
+const LINKS: usize = 3;
+/// Hashes that are asked for at a time; more of them when half are used up.
+const HASHES: usize = 500;
 
 /// What the loop is to do.
 #[derive(Debug, Clone, Copy, Default)]
@@ -102,6 +108,7 @@ pub fn follow(
     shutdown: &Shutdown,
     watch: &mut dyn FnMut(Event<'_>),
 ) -> Result<(), Error> {
+    let mut links: Vec<Blocks> = (0..LINKS).map(|_| node.blocks()).collect();
     let mut retry = RETRY.0;
     let mut met = false;
     // Where the last two rounds ended. A node that cannot make up its mind sends us to and fro.
@@ -110,7 +117,7 @@ pub fn follow(
         let round = match node.tip() {
             Ok(goal) => {
                 met = true;
-                round(goal, node, writer, shutdown, watch)
+                round(goal, node, &mut links, writer, shutdown, watch)
             }
             Err(error) => Err(error.into()),
         };
@@ -170,6 +177,7 @@ pub fn follow(
 fn round(
     goal: NodeTip,
     node: &mut Node,
+    links: &mut [Blocks],
     writer: &mut Writer,
     shutdown: &Shutdown,
     watch: &mut dyn FnMut(Event<'_>),
@@ -211,36 +219,82 @@ fn round(
     {
         return Err(NodeError::PrunedBelow { next, kept }.into());
     }
-    let mut committed = Instant::now();
-    let mut block = Scan::default();
-    for height in next..=goal.height {
-        if shutdown.requested() {
-            return Ok(Round::Stopped);
-        }
-        let Some(hash) = node.block_hash(height)? else {
-            return Ok(Round::Again);
-        };
-        *block.buffer() = node.block(hash)?;
-        block.read(hash, writer.fingerprints())?;
-        if writer.tip().is_some_and(|tip| tip.hash != block.parent()) {
-            return Ok(Round::Again);
-        }
-        let effects = block.connect(height, writer)?;
-        watch(Event::Connected {
-            height,
-            hash,
-            size: block.size(),
-            effects: effects.iter().map(|t| t.effects.len()).sum(),
-            target: goal.target,
-        });
-        if committed.elapsed() >= COMMIT_EVERY {
-            writer.commit()?;
-            committed = Instant::now();
-        }
+    if let Some(early) = connect(
+        next..goal.height.saturating_add(1),
+        &goal,
+        node,
+        links,
+        writer,
+        shutdown,
+        watch,
+    )? {
+        return Ok(early);
     }
     // Blocks may have come while these were connected, on another branch too.
     match writer.tip() {
         Some(tip) if tip.hash != goal.hash => Ok(Round::Again),
         _ => Ok(Round::AtTip(goal)),
+    }
+}
+
+/// Connects the blocks at these heights of the node's chain; `None` once that is done.
+fn connect(
+    heights: Range<Height>,
+    goal: &NodeTip,
+    node: &mut Node,
+    links: &mut [Blocks],
+    writer: &mut Writer,
+    shutdown: &Shutdown,
+    watch: &mut dyn FnMut(Event<'_>),
+) -> Result<Option<Round>, Error> {
+    let fingerprints = writer.fingerprints().clone();
+    let ahead = Ahead::new(&fingerprints);
+    std::thread::scope(|threads| {
+        // Whatever happens here, nobody is left working: the scope waits for them.
+        let _end = End(&ahead);
+        for link in links.iter_mut().take(heights.len()) {
+            threads.spawn(|| ahead.work(link));
+        }
+        let mut committed = Instant::now();
+        let mut known = heights.start;
+        for height in heights.clone() {
+            if shutdown.requested() {
+                return Ok(Some(Round::Stopped));
+            }
+            if ahead.left() < HASHES / 2 && known < heights.end {
+                let hashes = node.block_hashes(known..heights.end.min(known + HASHES as u32))?;
+                known += hashes.len() as u32;
+                ahead.extend(hashes);
+            }
+            let Some(block) = ahead.next() else {
+                return Ok(Some(Round::Again));
+            };
+            let block = block?;
+            if writer.tip().is_some_and(|tip| tip.hash != block.parent()) {
+                return Ok(Some(Round::Again));
+            }
+            let effects = block.connect(height, writer)?;
+            watch(Event::Connected {
+                height,
+                hash: block.hash(),
+                size: block.size(),
+                effects: effects.iter().map(|t| t.effects.len()).sum(),
+                target: goal.target,
+            });
+            ahead.recycle(block);
+            if committed.elapsed() >= COMMIT_EVERY {
+                writer.commit()?;
+                committed = Instant::now();
+            }
+        }
+        Ok(None)
+    })
+}
+
+struct End<'e, 'a>(&'e Ahead<'a>);
+
+impl Drop for End<'_, '_> {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }

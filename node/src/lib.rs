@@ -2,21 +2,23 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod blocks;
 mod error;
 mod rest;
 mod rpc;
 mod transport;
 mod wallet;
 
+pub use blocks::Blocks;
 pub use error::NodeError;
 pub use rpc::{Auth, Password};
 pub use wallet::{Funded, Spent, Wallet, WalletState, Whereabouts};
 
 use atname_protocol::{BlockHash, Height, Network};
-use rest::Rest;
 use rpc::Rpc;
 use serde::Deserialize;
 use serde_json::json;
+use std::ops::Range;
 use std::time::Duration;
 
 /// The challenge of the default signet (BIP 325): every signet has the same genesis block.
@@ -27,7 +29,8 @@ const DEFAULT_SIGNET: &str = "512103ad5e0edad18cb1f0fc0d28a3d4f1f3e445640337489a
 /// A bitcoind, asked over RPC, and for blocks over REST where it offers that.
 pub struct Node {
     rpc: Rpc,
-    rest: Rest,
+    /// For the answers that are large.
+    blocks: Blocks,
     network: Network,
     /// What the node that answers now calls its chain, once its genesis block was found to be ours. A
     /// node that restarts may come back as another.
@@ -72,9 +75,10 @@ impl Node {
     /// # Errors
     /// Where the URL is none.
     pub fn new(url: &str, auth: Auth, network: Network) -> Result<Node, NodeError> {
+        let rpc = Rpc::new(url, auth)?;
         Ok(Node {
-            rpc: Rpc::new(url, auth)?,
-            rest: Rest::new(url),
+            blocks: Blocks::new(rpc.at("")),
+            rpc,
             network,
             checked: None,
         })
@@ -155,31 +159,29 @@ impl Node {
         }
     }
 
-    /// A block as it travels on the wire. Whether it is the one with that hash is for the caller to
-    /// see.
+    /// The hashes of the blocks at these heights of its best chain, as far as it has them.
     ///
     /// # Errors
-    /// Where the node does not answer, or does not have it any more.
-    pub fn block(&mut self, hash: BlockHash) -> Result<Vec<u8>, NodeError> {
-        match self.rest.block(&hash) {
-            Some(bytes) => Ok(bytes),
-            None => self.block_over_rpc(hash),
+    /// Where it does not answer.
+    pub fn block_hashes(&mut self, heights: Range<Height>) -> Result<Vec<BlockHash>, NodeError> {
+        if heights.len() > 1
+            && let Some(hashes) = self.blocks.hashes(heights.clone())
+        {
+            return Ok(hashes);
         }
+        let mut hashes = Vec::new();
+        for height in heights {
+            match self.block_hash(height)? {
+                Some(hash) => hashes.push(hash),
+                None => break,
+            }
+        }
+        Ok(hashes)
     }
 
-    fn block_over_rpc(&mut self, hash: BlockHash) -> Result<Vec<u8>, NodeError> {
-        let text: String = match self.call("getblock", &[json!(hash.to_string()), json!(0)]) {
-            Err(NodeError::Rpc { code, message, .. })
-                if code == rpc::MISC_ERROR && message.contains("prune") =>
-            {
-                return Err(NodeError::Pruned(hash));
-            }
-            other => other?,
-        };
-        bitcoin::hex::FromHex::from_hex(&text).map_err(|_| NodeError::Answer {
-            method: "getblock".into(),
-            what: "it is not hex".into(),
-        })
+    /// Another connection to the same node, for its blocks.
+    pub fn blocks(&self) -> Blocks {
+        Blocks::new(self.rpc.at(""))
     }
 
     /// Waits until the node's tip is not `tip` any more, for `timeout` at the most.
@@ -207,7 +209,7 @@ impl Node {
         self.rpc.call(method, arguments).inspect_err(|error| {
             if error.is_passing() {
                 self.checked = None;
-                self.rest.probe_again();
+                self.blocks.probe_again();
             }
         })
     }

@@ -1,6 +1,6 @@
 //! REST: blocks as bytes, without hex and JSON around them. A node offers it with `-rest`.
 
-use crate::transport::agent;
+use crate::transport::{agent, read};
 use atname_protocol::BlockHash;
 use std::time::Duration;
 
@@ -29,37 +29,34 @@ impl Rest {
         self.offered = None;
     }
 
-    /// The raw block, `None` where REST does not give it: RPC gives it then, or says why not.
-    pub(crate) fn block(&mut self, hash: &BlockHash) -> Option<Vec<u8>> {
+    /// Reads the raw block into `into`; says whether REST gave it. If not, RPC gives it, or says why
+    /// not.
+    pub(crate) fn block(&mut self, hash: &BlockHash, into: &mut Vec<u8>) -> bool {
         if !self.is_offered() {
-            return None;
+            return false;
         }
-        let bytes = self.get(&format!("/rest/block/{hash}.bin"));
-        if bytes.is_none() {
+        let given = self.get(&format!("/rest/block/{hash}.bin"), into);
+        if !given {
             self.probe_again();
         }
-        bytes
+        given
     }
 
     fn is_offered(&mut self) -> bool {
         if let Some(offered) = self.offered {
             return offered;
         }
-        let offered = self.get("/rest/chaininfo.json").is_some();
+        let offered = self.get("/rest/chaininfo.json", &mut Vec::new());
         self.offered = Some(offered);
         offered
     }
 
-    fn get(&self, path: &str) -> Option<Vec<u8>> {
-        let mut answer = self.agent.get(format!("{}{path}", self.url)).call().ok()?;
-        if answer.status() != ureq::http::StatusCode::OK {
-            return None;
-        }
-        answer
-            .body_mut()
-            .with_config()
-            .limit(MAX_BLOCK)
-            .read_to_vec()
-            .ok()
+    fn get(&self, path: &str, into: &mut Vec<u8>) -> bool {
+        into.clear();
+        let answer = self.agent.get(format!("{}{path}", self.url)).call();
+        answer.is_ok_and(|mut answer| {
+            answer.status() == ureq::http::StatusCode::OK
+                && read(&mut answer, MAX_BLOCK, into).is_ok()
+        })
     }
 }

@@ -95,6 +95,11 @@ impl Rpc {
         &self.url
     }
 
+    /// A connection for calls whose answers are large.
+    pub(crate) fn transport(&self) -> Result<Transport, NodeError> {
+        transport(&self.url, &self.auth)
+    }
+
     /// Calls `method`; where the node refuses us, reads the cookie again and tries once more.
     pub(crate) fn call<T: for<'a> Deserialize<'a>>(
         &mut self,
@@ -179,16 +184,19 @@ impl Rpc {
 }
 
 fn connect(url: &str, auth: &Auth) -> Result<Client, NodeError> {
-    let transport = match auth {
-        Auth::User { name, password } => Transport::new(url, &format!("{name}:{}", password.0)),
+    let client = jsonrpc::Client::with_transport(transport(url, auth)?);
+    Ok(Client::from_jsonrpc(client))
+}
+
+fn transport(url: &str, auth: &Auth) -> Result<Transport, NodeError> {
+    match auth {
+        Auth::User { name, password } => Ok(Transport::new(url, &format!("{name}:{}", password.0))),
         Auth::Cookie(path) => {
             let cookie = std::fs::read_to_string(path).map_err(|reason| NodeError::Cookie {
                 path: path.clone(),
                 reason,
             })?;
-            Transport::new(url, cookie.trim_end())
+            Ok(Transport::new(url, cookie.trim_end()))
         }
-    };
-    let client = jsonrpc::Client::with_transport(transport);
-    Ok(Client::from_jsonrpc(client))
+    }
 }

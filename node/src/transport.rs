@@ -10,7 +10,7 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// A block of 4,000,000 weight units has at most as many bytes; as hex it has twice as many, and there
 /// is a little JSON around it.
-const MAX_ANSWER: u64 = 2 * 4_000_000 + 10_000;
+pub(crate) const MAX_ANSWER: u64 = 2 * 4_000_000 + 10_000;
 /// What grows with a wallet or a mempool: 64 MiB are a mempool of 900,000 transactions.
 const MAX_LIST: u64 = 64 << 20;
 
@@ -62,36 +62,59 @@ impl Transport {
         }
     }
 
-    fn ask(&self, request: &Request<'_>) -> Result<Response, TransportError> {
-        let body = serde_json::to_vec(request)
-            .map_err(|error| TransportError::Unreadable(error.to_string()))?;
+    /// Sends a body, and reads the answer's behind what is in `into`; returns its status.
+    pub(crate) fn post(
+        &self,
+        body: &[u8],
+        limit: u64,
+        into: &mut Vec<u8>,
+    ) -> Result<u16, TransportError> {
         let mut answer = self
             .agent
             .post(&self.url)
             .header("content-type", "application/json")
             .header("authorization", &self.authorization)
-            .send(&body)
+            .send(body)
             .map_err(|error| failed(&error))?;
         let status = answer.status().as_u16();
         if status == 401 || status == 403 {
             return Err(TransportError::Status(status));
         }
+        read(&mut answer, limit, into).map_err(|error| failed(&error))?;
+        Ok(status)
+    }
+
+    fn ask(&self, request: &Request<'_>) -> Result<Response, TransportError> {
+        let body = serde_json::to_vec(request)
+            .map_err(|error| TransportError::Unreadable(error.to_string()))?;
         let limit = match request.method {
             "getrawmempool" | "listunspent" => MAX_LIST,
             _ => MAX_ANSWER,
         };
-        let body = answer
-            .body_mut()
-            .with_config()
-            .limit(limit)
-            .read_to_vec()
-            .map_err(|error| failed(&error))?;
+        let mut answer = Vec::new();
+        let status = self.post(&body, limit, &mut answer)?;
         // An error of the call comes with status 500 or 404, and says more than that.
-        serde_json::from_slice(&body).map_err(|_| match status {
+        serde_json::from_slice(&answer).map_err(|_| match status {
             200 => TransportError::Unreadable("it is not the JSON of an answer".into()),
             other => TransportError::Status(other),
         })
     }
+}
+
+/// Reads an answer's body behind what is in `into`, which grows once where the length is told.
+pub(crate) fn read(
+    answer: &mut ureq::http::Response<ureq::Body>,
+    limit: u64,
+    into: &mut Vec<u8>,
+) -> Result<(), ureq::Error> {
+    let body = answer.body_mut();
+    // Somebody's word: it is not to make us take more than the limit.
+    let length = body.content_length().unwrap_or_default().min(limit);
+    into.reserve(usize::try_from(length).unwrap_or_default());
+    let mut body = body.with_config().limit(limit).reader();
+    // An error of ours comes back inside of one of the reader's.
+    std::io::Read::read_to_end(&mut body, into).map_err(ureq::Error::from)?;
+    Ok(())
 }
 
 impl client::Transport for Transport {

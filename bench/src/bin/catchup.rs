@@ -22,9 +22,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         file.read_exact(&mut buf)?;
         if what == "walk" {
             let block: bitcoin::Block = bitcoin::consensus::deserialize(&buf)?;
-            for tx in &block.txdata { for out in &tx.output { n += out.script_pubkey.is_op_return() as u64; } }
-        } else { n += buf[0] as u64; }
+            for tx in &block.txdata {
+                for out in &tx.output {
+                    n += out.script_pubkey.is_op_return() as u64;
+                }
+            }
+        } else {
+            n += buf[0] as u64;
+        }
     }
-    println!("{what} {n} {:.3} s, cpu {:.2}", started.elapsed().as_secs_f64(), atname_bench::usage::cpu_seconds(std::process::id())?);
+    println!(
+        "{what} {n} {:.3} s, cpu {:.2}",
+        started.elapsed().as_secs_f64(),
+        atname_bench::usage::cpu_seconds(std::process::id())?
+    );
     Ok(())
 }

@@ -208,7 +208,10 @@ impl Writer {
             reservation: setting.reservation,
             previous,
             setting: last.as_ref().filter(|_| !set_here).map(|last| last.setting),
-            claim: last.as_ref().filter(|_| !claimed_here).map(|last| last.claim),
+            claim: last
+                .as_ref()
+                .filter(|_| !claimed_here)
+                .map(|last| last.claim),
         }));
         self.presence.insert(effect, place);
         Ok(())

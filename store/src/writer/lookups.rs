@@ -5,9 +5,7 @@ use crate::error::Error;
 use crate::image::Place;
 use crate::rows::{Column, EffectNumber, position};
 use atname_protocol::state::Lookups;
-use atname_protocol::{
-    Commitment, Height, OutPoint, Position, QualifiedName, Service, Txid,
-};
+use atname_protocol::{Commitment, Height, OutPoint, Position, QualifiedName, Service, Txid};
 use rusqlite::OptionalExtension as _;
 use std::ops::Range;
 

@@ -70,9 +70,13 @@ impl Pending {
     /// Adds the row of the next effect.
     pub(super) fn push(&mut self, row: Row) {
         if let Row::Version(version) = &row {
-            self.bytes += version.owner_script.as_ref().map_or(0, |script| script.len());
+            self.bytes += version
+                .owner_script
+                .as_ref()
+                .map_or(0, |script| script.len());
             let effect = self.written + self.rows.len() as EffectNumber + 1;
-            self.names.insert(version.name, (version.service_id, effect));
+            self.names
+                .insert(version.name, (version.service_id, effect));
         }
         self.rows.push(row);
     }
@@ -111,7 +115,9 @@ impl Pending {
     /// Notes that a reservation was opened; says whether it waits.
     pub(super) fn open(&mut self, reservation: EffectNumber, opening: EffectNumber) -> bool {
         let at = reservation - self.written - 1;
-        let row = usize::try_from(at).ok().and_then(|at| self.rows.get_mut(at));
+        let row = usize::try_from(at)
+            .ok()
+            .and_then(|at| self.rows.get_mut(at));
         let Some(Row::Reservation(row)) = row else {
             return false;
         };

@@ -1,0 +1,144 @@
+//! Blocks fetched and walked ahead of the rules: several at a time, handed out in order, and never more
+//! of them than fit into a bounded memory.
+
+use crate::follow::Error;
+use crate::scan::Scan;
+use atname_node::Blocks;
+use atname_protocol::BlockHash;
+use atname_store::Fingerprints;
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Blocks that wait for the rules, at the most, and bytes of them. One more a connection is on its way.
+const WAITING: usize = 32;
+const WAITING_BYTES: usize = 16 << 20;
+
+/// The blocks of some hashes, in order.
+pub(crate) struct Ahead<'a> {
+    fingerprints: &'a Fingerprints,
+    state: Mutex<State>,
+    /// Told when something in the state changes.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    hashes: Vec<BlockHash>,
+    /// The first that nobody has begun to fetch.
+    next: usize,
+    /// The one to be handed out next.
+    wanted: usize,
+    ready: BTreeMap<usize, Result<Box<Scan>, Error>>,
+    /// Bytes of those that are ready.
+    bytes: usize,
+    /// Used again, so that their memory is.
+    idle: Vec<Box<Scan>>,
+    ended: bool,
+}
+
+impl State {
+    /// Whether another block may be fetched. The one that is wanted always may.
+    fn has_room(&self) -> bool {
+        self.next == self.wanted
+            || (self.next < self.wanted + WAITING && self.bytes < WAITING_BYTES)
+    }
+}
+
+impl<'a> Ahead<'a> {
+    /// Of no hashes yet, with fingerprints as the writer makes them.
+    pub(crate) fn new(fingerprints: &'a Fingerprints) -> Ahead<'a> {
+        Ahead {
+            fingerprints,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Adds hashes behind those that are there.
+    pub(crate) fn extend(&self, hashes: Vec<BlockHash>) {
+        self.lock().hashes.extend(hashes);
+        self.changed.notify_all();
+    }
+
+    /// Fetches over one connection until [`Ahead::end`].
+    pub(crate) fn work(&self, node: &mut Blocks) {
+        let mut state = self.lock();
+        loop {
+            if state.ended {
+                return;
+            }
+            let hash = match state.hashes.get(state.next) {
+                Some(hash) if state.has_room() => *hash,
+                _ => {
+                    state = self.wait(state);
+                    continue;
+                }
+            };
+            let number = state.next;
+            state.next += 1;
+            let scan = state.idle.pop().unwrap_or_default();
+            drop(state);
+            let fetched = self.fetch(node, hash, scan);
+            state = self.lock();
+            state.bytes += fetched.as_ref().map_or(0, |scan| scan.size());
+            state.ready.insert(number, fetched);
+            self.changed.notify_all();
+        }
+    }
+
+    fn fetch(
+        &self,
+        node: &mut Blocks,
+        hash: BlockHash,
+        mut scan: Box<Scan>,
+    ) -> Result<Box<Scan>, Error> {
+        node.fetch(hash, scan.buffer())?;
+        scan.read(hash, self.fingerprints)?;
+        Ok(scan)
+    }
+
+    /// Waits for the next block. `None` where there are no more hashes.
+    pub(crate) fn next(&self) -> Option<Result<Box<Scan>, Error>> {
+        let mut state = self.lock();
+        loop {
+            let wanted = state.wanted;
+            if let Some(fetched) = state.ready.remove(&wanted) {
+                state.wanted += 1;
+                state.bytes -= fetched.as_ref().map_or(0, |scan| scan.size());
+                self.changed.notify_all();
+                return Some(fetched);
+            }
+            if wanted >= state.hashes.len() {
+                return None;
+            }
+            state = self.wait(state);
+        }
+    }
+
+    /// Hashes whose block was not handed out yet.
+    pub(crate) fn left(&self) -> usize {
+        let state = self.lock();
+        state.hashes.len() - state.wanted
+    }
+
+    /// Takes a block back that is not needed any more.
+    pub(crate) fn recycle(&self, scan: Box<Scan>) {
+        self.lock().idle.push(scan);
+    }
+
+    /// Lets everybody who works go home. Whoever waits for a node's answer waits for it first.
+    pub(crate) fn end(&self) {
+        self.lock().ended = true;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'g>(&self, state: MutexGuard<'g, State>) -> MutexGuard<'g, State> {
+        self.changed
+            .wait(state)
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

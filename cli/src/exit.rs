@@ -93,7 +93,9 @@ pub(crate) fn status(error: &anyhow::Error) -> ExitCode {
         }
         if let Some(error) = cause.downcast_ref::<follow::Error>() {
             return Some(match error {
-                follow::Error::Store(_) | follow::Error::Block(_) => Status::Failed,
+                follow::Error::Store(_) | follow::Error::Block(_) | follow::Error::Thread(_) => {
+                    Status::Failed
+                }
                 follow::Error::Node(error) => of_node(error),
                 follow::Error::NodeBehind { .. } => Status::NotReady,
             });

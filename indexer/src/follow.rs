@@ -69,6 +69,9 @@ pub enum Error {
     /// The database.
     #[error(transparent)]
     Store(#[from] atname_store::Error),
+    /// The system gives no thread to fetch with.
+    #[error("no thread can be started to fetch blocks with ({0}): see the limits of this user")]
+    Thread(std::io::Error),
     /// The node is behind the registry and on its way, and the loop was to run once.
     #[error(
         "the node is at height {node} and still on its way, while the registry is at {tip}: \
@@ -159,7 +162,7 @@ pub fn follow(
                     Error::Node(NodeError::Answer { .. }) | Error::Block(_) => met && !options.once,
                     Error::Node(error) => met && !options.once && error.is_passing(),
                     Error::NodeBehind { .. } => !options.once,
-                    Error::Store(_) => false,
+                    Error::Store(_) | Error::Thread(_) => false,
                 };
                 if !passes {
                     return Err(error);
@@ -253,7 +256,10 @@ fn connect(
         // Whatever happens here, nobody is left working: the scope waits for them.
         let _end = End(&ahead);
         for link in links.iter_mut().take(heights.len()) {
-            threads.spawn(|| ahead.work(link));
+            std::thread::Builder::new()
+                .name("fetch".into())
+                .spawn_scoped(threads, || ahead.work(link))
+                .map_err(Error::Thread)?;
         }
         let mut committed = Instant::now();
         let mut known = heights.start;

@@ -51,7 +51,6 @@ impl Blocks {
     /// Says whether the node answered as it does when all is well.
     fn over_rpc(&mut self, hash: &BlockHash, into: &mut Vec<u8>) -> bool {
         let ask = format!(r#"{{"id":0,"method":"getblock","params":["{hash}",0]}}"#);
-        self.hex.clear();
         let Some(transport) = known(&mut self.transport, &self.rpc) else {
             return false;
         };

@@ -52,7 +52,6 @@ impl Rest {
     }
 
     fn get(&self, path: &str, into: &mut Vec<u8>) -> bool {
-        into.clear();
         let answer = self.agent.get(format!("{}{path}", self.url)).call();
         answer.is_ok_and(|mut answer| {
             answer.status() == ureq::http::StatusCode::OK

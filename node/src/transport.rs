@@ -4,6 +4,7 @@
 use base64::Engine as _;
 use bitcoincore_rpc::jsonrpc::{self, Request, Response, client};
 use std::fmt;
+use std::io::Read as _;
 use std::time::Duration;
 
 /// For the whole of a call. Longer than any that we make takes; a wait for a block is shorter.
@@ -62,7 +63,7 @@ impl Transport {
         }
     }
 
-    /// Sends a body, and reads the answer's behind what is in `into`; returns its status.
+    /// Sends a body, and reads the answer's in the place of what is in `into`; returns its status.
     pub(crate) fn post(
         &self,
         body: &[u8],
@@ -101,7 +102,7 @@ impl Transport {
     }
 }
 
-/// Reads an answer's body behind what is in `into`, which grows once where the length is told.
+/// Reads an answer's body in the place of what is in `into`, whose memory is used again.
 pub(crate) fn read(
     answer: &mut ureq::http::Response<ureq::Body>,
     limit: u64,
@@ -110,10 +111,11 @@ pub(crate) fn read(
     let body = answer.body_mut();
     // Somebody's word: it is not to make us take more than the limit.
     let length = body.content_length().unwrap_or_default().min(limit);
-    into.reserve(usize::try_from(length).unwrap_or_default());
     let mut body = body.with_config().limit(limit).reader();
-    // An error of ours comes back inside of one of the reader's.
-    std::io::Read::read_to_end(&mut body, into).map_err(ureq::Error::from)?;
+    // What is there already need not be cleared to be written over.
+    into.resize(usize::try_from(length).unwrap_or_default(), 0);
+    body.read_exact(into)?;
+    body.read_to_end(into)?;
     Ok(())
 }
 

@@ -65,9 +65,17 @@ pub(crate) fn decode<const N: usize>(text: &[u8]) -> Result<[u8; N], HexError> {
 
 pub(crate) fn write(bytes: impl IntoIterator<Item = u8>, out: &mut dyn fmt::Write) -> fmt::Result {
     for byte in bytes {
-        write!(out, "{byte:02x}")?;
+        out.write_char(digit(byte >> 4))?;
+        out.write_char(digit(byte & 15))?;
     }
     Ok(())
+}
+
+fn digit(nibble: u8) -> char {
+    char::from(match nibble {
+        0..=9 => b'0' + nibble,
+        _ => b'a' - 10 + nibble,
+    })
 }
 
 #[cfg(test)]

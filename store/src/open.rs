@@ -26,6 +26,8 @@ pub(crate) fn writer(path: &Path, params: &Params) -> Result<Connection> {
     let failed = |error| Error::on(path, error);
     db.pragma_update(None, "journal_mode", "wal")
         .map_err(failed)?;
+    db.pragma_update(None, "cache_size", -16_384)
+        .map_err(failed)?;
     db.pragma_update(None, "synchronous", "normal")
         .map_err(failed)?;
     migrate(&mut db, path)?;

@@ -12,12 +12,19 @@ use std::ops::Range;
 #[derive(Default)]
 pub(crate) struct Reservations {
     groups: HashMap<(Service, Commitment), Group>,
-    by_height: BTreeMap<Height, Vec<(Service, Commitment)>>,
+    by_height: BTreeMap<Height, Vec<Listed>>,
+}
+
+/// One reservation of a block; they are listed in the order of the block.
+struct Listed {
+    index: u32,
+    effect: EffectNumber,
+    key: (Service, Commitment),
 }
 
 #[derive(Default)]
 struct Group {
-    all: BTreeMap<Position, EffectNumber>,
+    all: BTreeSet<Position>,
     unopened: BTreeSet<Position>,
 }
 
@@ -52,9 +59,13 @@ impl Reservations {
     ) {
         let key = (service, commitment);
         let group = self.groups.entry(key).or_default();
-        group.all.insert(at, effect);
+        group.all.insert(at);
         group.unopened.insert(at);
-        self.by_height.entry(at.height).or_default().push(key);
+        self.by_height.entry(at.height).or_default().push(Listed {
+            index: at.index,
+            effect,
+            key,
+        });
     }
 
     pub(crate) fn open(&mut self, service: Service, commitment: Commitment, at: Position) {
@@ -64,14 +75,10 @@ impl Reservations {
     }
 
     /// The effect that made the reservation at a position.
-    pub(crate) fn effect(
-        &self,
-        service: Service,
-        commitment: Commitment,
-        at: Position,
-    ) -> Option<EffectNumber> {
-        let group = self.groups.get(&(service, commitment))?;
-        group.all.get(&at).copied()
+    pub(crate) fn effect(&self, at: Position) -> Option<EffectNumber> {
+        let block = self.by_height.get(&at.height)?;
+        let found = block.binary_search_by_key(&at.index, |listed| listed.index);
+        block.get(found.ok()?).map(|listed| listed.effect)
     }
 
     /// Of one service and commitment: the earliest in blocks of these heights.
@@ -86,7 +93,7 @@ impl Reservations {
             .all
             .range(Position::in_blocks(heights))
             .next()
-            .map(|(at, _)| *at)
+            .copied()
     }
 
     /// Of one service and commitment: the unopened ones in blocks of these heights.
@@ -109,7 +116,8 @@ impl Reservations {
     /// Forgets those that no claim behind `tip` can open.
     pub(crate) fn expire(&mut self, params: &Params, tip: Height) {
         let live = self.by_height.split_off(&expired(params, tip));
-        for (height, mut keys) in std::mem::replace(&mut self.by_height, live) {
+        for (height, block) in std::mem::replace(&mut self.by_height, live) {
+            let mut keys: Vec<_> = block.into_iter().map(|listed| listed.key).collect();
             keys.sort_unstable();
             keys.dedup();
             for key in keys {

@@ -38,20 +38,16 @@ impl State for Writer {
                     owner_script,
                     vout,
                     priority,
-                } => {
-                    let reservation =
-                        self.claimed_reservation(name, key, owner_script, *priority)?;
-                    self.set(
-                        transaction,
-                        name,
-                        Setting {
-                            kind: VersionKind::Claimed,
-                            vout: Some(*vout),
-                            key_and_script: Some((key, owner_script)),
-                            reservation: Some(reservation),
-                        },
-                    )?;
-                }
+                } => self.set(
+                    transaction,
+                    name,
+                    Setting {
+                        kind: VersionKind::Claimed,
+                        vout: Some(*vout),
+                        key_and_script: Some((key, owner_script)),
+                        reservation: Some(self.reservation(*priority)?),
+                    },
+                )?,
                 Effect::Updated {
                     name,
                     key,
@@ -89,7 +85,7 @@ impl State for Writer {
                 )?,
             }
             if self.pending.is_large() {
-                self.pending.write(&self.db)?;
+                self.write_pending()?;
             }
         }
         Ok(())
@@ -97,6 +93,11 @@ impl State for Writer {
 }
 
 impl Writer {
+    pub(super) fn write_pending(&mut self) -> Result<()> {
+        self.recent.clear();
+        self.pending.write(&self.db)
+    }
+
     fn next_effect(&mut self) -> Result<EffectNumber> {
         if self.last_effect + 1 >= MOST_EFFECTS {
             return Err(self.damaged("it holds more effects than this program can count"));
@@ -127,7 +128,7 @@ impl Writer {
         commitment: Commitment,
         reservation: Position,
     ) -> Result<()> {
-        let reserved = self.reservation_effect(service, commitment, reservation)?;
+        let reserved = self.reservation(reservation)?;
         let effect = self.next_effect()?;
         self.pending.push(Row::Opening(Opening {
             tx_index: at.index,
@@ -144,27 +145,12 @@ impl Writer {
         Ok(())
     }
 
-    fn reservation_effect(
-        &self,
-        service: Service,
-        commitment: Commitment,
-        at: Position,
-    ) -> Result<EffectNumber> {
+    /// The effect of the live reservation at a position.
+    fn reservation(&self, at: Position) -> Result<EffectNumber> {
         self.reservations
             .as_ref()
-            .and_then(|live| live.effect(service, commitment, at))
+            .and_then(|live| live.effect(at))
             .ok_or_else(|| self.damaged("a live reservation is missing"))
-    }
-
-    fn claimed_reservation(
-        &self,
-        name: &QualifiedName,
-        key: &Key,
-        owner_script: &[u8],
-        priority: Position,
-    ) -> Result<EffectNumber> {
-        let commitment = Commitment::new(*name, *key, owner_script);
-        self.reservation_effect(*name.service(), commitment, priority)
     }
 
     /// Adds a version to a name: the last one steps back, this one takes its place.

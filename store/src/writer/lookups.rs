@@ -7,9 +7,40 @@ use crate::rows::{Column, EffectNumber, position};
 use atname_protocol::state::Lookups;
 use atname_protocol::{Commitment, Height, OutPoint, Position, QualifiedName, Service, Txid};
 use rusqlite::OptionalExtension as _;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::ops::Range;
 
+/// What the rules have just read: they ask, and then the effect that they decide on is applied. A version
+/// never changes, and the last ones do only with the rows that wait.
+#[derive(Default)]
+pub(super) struct Recent {
+    versions: RefCell<HashMap<EffectNumber, Known>>,
+    last: RefCell<HashMap<QualifiedName, Option<EffectNumber>>>,
+}
+
+impl Recent {
+    /// To be called whenever rows were written or taken back.
+    pub(super) fn clear(&self) {
+        self.versions.borrow_mut().clear();
+        self.last.borrow_mut().clear();
+    }
+
+    fn remember<K: Hash + Eq, V>(map: &RefCell<HashMap<K, V>>, key: K, value: V) {
+        let mut map = map.borrow_mut();
+        if map.len() >= RECENT {
+            map.clear();
+        }
+        map.insert(key, value);
+    }
+}
+
+/// Versions and names that are remembered: about 200 bytes each.
+const RECENT: usize = 1000;
+
 /// A version of a name, as far as the rules and the next version need it.
+#[derive(Clone, Copy)]
 pub(super) struct Known {
     pub(super) name: QualifiedName,
     txid: Txid,
@@ -35,14 +66,19 @@ impl Writer {
         if let Some(effect) = self.pending.last(name) {
             return Ok(Some(effect));
         }
+        if let Some(effect) = self.recent.last.borrow().get(name) {
+            return Ok(*effect);
+        }
         let Some(service_id) = self.services.id(&self.db, name.service())? else {
             return Ok(None);
         };
-        Ok(self
+        let last = self
             .db
             .prepare_cached("SELECT effect FROM names WHERE service_id = ?1 AND name = ?2")?
             .query_row((service_id, name.name().as_str()), |row| row.get(0))
-            .optional()?)
+            .optional()?;
+        Recent::remember(&self.recent.last, *name, last);
+        Ok(last)
     }
 
     /// The version of an effect.
@@ -56,12 +92,15 @@ impl Writer {
                 claim: version.claim.unwrap_or(effect),
             });
         }
+        if let Some(version) = self.recent.versions.borrow().get(&effect) {
+            return Ok(*version);
+        }
         let mut query = self.db.prepare_cached(
             "SELECT s.service, v.name, v.txid, v.vout, coalesce(v.setting, v.effect),
                  coalesce(v.claim, v.effect)
              FROM versions AS v JOIN services AS s USING (service_id) WHERE v.effect = ?1",
         )?;
-        Ok(query.query_row([effect], |row| {
+        let version = query.query_row([effect], |row| {
             let Column(txid) = row.get(2)?;
             Ok(Known {
                 name: crate::rows::qualified(row, 0)?,
@@ -70,7 +109,9 @@ impl Writer {
                 setting: row.get(4)?,
                 claim: row.get(5)?,
             })
-        })?)
+        })?;
+        Recent::remember(&self.recent.versions, effect, version);
+        Ok(version)
     }
 
     /// The owner script that a version set.
@@ -121,6 +162,8 @@ impl Writer {
         let mut names = Vec::new();
         for effect in self.presence.at(place) {
             let version = self.version(effect)?;
+            // The image has last versions only.
+            Recent::remember(&self.recent.last, version.name, Some(effect));
             if is_it(&version)? {
                 names.push(version.name);
             }

@@ -13,6 +13,7 @@ use crate::reader::Tip;
 use crate::rows::{Column, EffectNumber};
 use atname_protocol::effect::TransactionEffects;
 use atname_protocol::{BlockHash, Digest, Height, Params, Position, Transaction, Txid, state};
+use lookups::Recent;
 use pending::Pending;
 use rusqlite::{Connection, OptionalExtension as _};
 use services::Services;
@@ -31,6 +32,7 @@ pub struct Writer {
     last_effect: EffectNumber,
     pending: Pending,
     services: Services,
+    recent: Recent,
     presence: Presence,
     /// `None` once a block was taken back: they are read again before the next is connected.
     reservations: Option<Reservations>,
@@ -78,6 +80,7 @@ impl Writer {
             last_effect: 0,
             pending: Pending::default(),
             services: Services::default(),
+            recent: Recent::default(),
             reservations: None,
             in_transaction: false,
             poisoned: false,
@@ -191,7 +194,7 @@ impl Writer {
             return Ok(());
         }
         self.guarded(|writer| {
-            writer.pending.write(&writer.db)?;
+            writer.write_pending()?;
             writer.db.execute_batch("COMMIT")?;
             writer.in_transaction = false;
             Ok(())

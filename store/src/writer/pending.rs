@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use std::collections::HashMap;
 
 /// What waits at the most: rows, and bytes of owner scripts.
-const ROWS: usize = 1 << 15;
+const ROWS: usize = 1 << 16;
 const BYTES: usize = 4 << 20;
 
 /// A row of `reservations`.
@@ -48,13 +48,21 @@ pub(super) enum Row {
     Version(Version),
 }
 
+/// A row of `names`.
+struct Pointer {
+    service_id: i64,
+    effect: EffectNumber,
+    /// Whether SQLite has no row of the name yet.
+    is_new: bool,
+}
+
 /// The end of the log, and the names whose last version is in it.
 #[derive(Default)]
 pub(super) struct Pending {
     /// Number of the last effect in SQLite: the rows are of those behind it.
     written: EffectNumber,
     rows: Vec<Row>,
-    names: HashMap<QualifiedName, (i64, EffectNumber)>,
+    names: HashMap<QualifiedName, Pointer>,
     bytes: usize,
 }
 
@@ -75,8 +83,13 @@ impl Pending {
                 .as_ref()
                 .map_or(0, |script| script.len());
             let effect = self.written + self.rows.len() as EffectNumber + 1;
-            self.names
-                .insert(version.name, (version.service_id, effect));
+            let is_new = version.previous.is_none();
+            let pointer = self.names.entry(version.name).or_insert(Pointer {
+                service_id: version.service_id,
+                effect,
+                is_new,
+            });
+            pointer.effect = effect;
         }
         self.rows.push(row);
     }
@@ -109,7 +122,7 @@ impl Pending {
 
     /// The last version of a name, if it waits.
     pub(super) fn last(&self, name: &QualifiedName) -> Option<EffectNumber> {
-        self.names.get(name).map(|(_, effect)| *effect)
+        self.names.get(name).map(|pointer| pointer.effect)
     }
 
     /// Notes that a reservation was opened; says whether it waits.
@@ -174,13 +187,17 @@ impl Pending {
         }
         // In the order of the table: neighbours are on one page.
         let mut names: Vec<_> = self.names.drain().collect();
-        names.sort_unstable_by_key(|(name, (service_id, _))| (*service_id, *name.name()));
-        let mut point = db.prepare_cached(
-            "INSERT INTO names (service_id, name, effect) VALUES (?1, ?2, ?3)
-             ON CONFLICT DO UPDATE SET effect = excluded.effect",
-        )?;
-        for (name, (service_id, effect)) in names {
-            point.execute(params![service_id, name.name().as_str(), effect])?;
+        names.sort_unstable_by_key(|(name, pointer)| (pointer.service_id, *name.name()));
+        let mut point =
+            db.prepare_cached("INSERT INTO names (effect, service_id, name) VALUES (?1, ?2, ?3)")?;
+        let mut repoint =
+            db.prepare_cached("UPDATE names SET effect = ?1 WHERE service_id = ?2 AND name = ?3")?;
+        for (name, pointer) in names {
+            let row = params![pointer.effect, pointer.service_id, name.name().as_str()];
+            match pointer.is_new {
+                true => point.execute(row)?,
+                false => repoint.execute(row)?,
+            };
         }
         self.written += self.rows.len() as EffectNumber;
         self.rows.clear();

@@ -9,7 +9,7 @@ pub(super) fn tip(writer: &mut Writer) -> Result<()> {
     let Some(tip) = writer.tip else {
         return Ok(());
     };
-    writer.pending.write(&writer.db)?;
+    writer.write_pending()?;
     let kept = match tip.height.checked_sub(1) {
         Some(below) => last_effect(&writer.db, below)?,
         None => 0,
@@ -30,6 +30,7 @@ pub(super) fn tip(writer: &mut Writer) -> Result<()> {
         .execute([tip.height])?;
     writer.reservations = None;
     writer.services.clear();
+    writer.recent.clear();
     writer.read_tip()?;
     if writer.last_effect != kept {
         return Err(writer.damaged("the blocks do not follow each other"));

@@ -32,7 +32,7 @@ fn kept(reservations: &Reservations) -> Vec<Height> {
     let mut heights: Vec<Height> = reservations
         .groups
         .values()
-        .flat_map(|group| group.all.keys().map(|at| at.height))
+        .flat_map(|group| group.all.iter().map(|at| at.height))
         .collect();
     heights.sort_unstable();
     let listed: Vec<Height> = reservations.by_height.keys().copied().collect();

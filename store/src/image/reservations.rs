@@ -22,10 +22,69 @@ struct Listed {
     key: (Service, Commitment),
 }
 
+/// Equal reservations: nearly always one, and as many as somebody likes.
+enum Group {
+    One { at: Position, opened: bool },
+    Many(Box<Crowd>),
+}
+
 #[derive(Default)]
-struct Group {
+struct Crowd {
     all: BTreeSet<Position>,
     unopened: BTreeSet<Position>,
+}
+
+impl Group {
+    fn insert(&mut self, new: Position) {
+        if let Group::One { at, opened } = *self {
+            let mut crowd = Crowd::default();
+            crowd.all.insert(at);
+            if !opened {
+                crowd.unopened.insert(at);
+            }
+            *self = Group::Many(Box::new(crowd));
+        }
+        if let Group::Many(crowd) = self {
+            crowd.all.insert(new);
+            crowd.unopened.insert(new);
+        }
+    }
+
+    fn open(&mut self, reservation: Position) {
+        match self {
+            Group::One { at, opened } => *opened |= *at == reservation,
+            Group::Many(crowd) => {
+                crowd.unopened.remove(&reservation);
+            }
+        }
+    }
+
+    fn earliest(&self, within: Range<Position>) -> Option<Position> {
+        match self {
+            Group::One { at, .. } => Some(*at).filter(|at| within.contains(at)),
+            Group::Many(crowd) => crowd.all.range(within).next().copied(),
+        }
+    }
+
+    fn unopened(&self, within: Range<Position>) -> Vec<Position> {
+        match self {
+            Group::One { opened: true, .. } => Vec::new(),
+            Group::One { at, .. } => Vec::from_iter(Some(*at).filter(|at| within.contains(at))),
+            Group::Many(crowd) => crowd.unopened.range(within).copied().collect(),
+        }
+    }
+
+    /// Forgets those before a position; says whether none is left.
+    fn expire(&mut self, before: Position) -> bool {
+        match self {
+            Group::One { at, .. } => *at < before,
+            Group::Many(crowd) => {
+                crowd.all = crowd.all.split_off(&before);
+                crowd.unopened = crowd.unopened.split_off(&before);
+                crowd.all.is_empty()
+            }
+        }
+    }
 }
 
 impl Reservations {
@@ -58,9 +117,10 @@ impl Reservations {
         effect: EffectNumber,
     ) {
         let key = (service, commitment);
-        let group = self.groups.entry(key).or_default();
-        group.all.insert(at);
-        group.unopened.insert(at);
+        self.groups
+            .entry(key)
+            .and_modify(|group| group.insert(at))
+            .or_insert(Group::One { at, opened: false });
         self.by_height.entry(at.height).or_default().push(Listed {
             index: at.index,
             effect,
@@ -70,7 +130,7 @@ impl Reservations {
 
     pub(crate) fn open(&mut self, service: Service, commitment: Commitment, at: Position) {
         if let Some(group) = self.groups.get_mut(&(service, commitment)) {
-            group.unopened.remove(&at);
+            group.open(at);
         }
     }
 
@@ -89,11 +149,7 @@ impl Reservations {
         heights: Range<Height>,
     ) -> Option<Position> {
         let group = self.groups.get(&(service, commitment))?;
-        group
-            .all
-            .range(Position::in_blocks(heights))
-            .next()
-            .copied()
+        group.earliest(Position::in_blocks(heights))
     }
 
     /// Of one service and commitment: the unopened ones in blocks of these heights.
@@ -104,11 +160,7 @@ impl Reservations {
         heights: Range<Height>,
     ) -> Vec<Position> {
         match self.groups.get(&(service, commitment)) {
-            Some(group) => group
-                .unopened
-                .range(Position::in_blocks(heights))
-                .copied()
-                .collect(),
+            Some(group) => group.unopened(Position::in_blocks(heights)),
             None => Vec::new(),
         }
     }
@@ -121,18 +173,12 @@ impl Reservations {
             keys.sort_unstable();
             keys.dedup();
             for key in keys {
-                if let Entry::Occupied(mut group) = self.groups.entry(key) {
-                    let next = height.saturating_add(1);
-                    let kept = group.get_mut().all.split_off(&Position::start_of(next));
-                    group.get_mut().all = kept;
-                    let kept = group
+                if let Entry::Occupied(mut group) = self.groups.entry(key)
+                    && group
                         .get_mut()
-                        .unopened
-                        .split_off(&Position::start_of(next));
-                    group.get_mut().unopened = kept;
-                    if group.get().all.is_empty() {
-                        group.remove();
-                    }
+                        .expire(Position::start_of(height.saturating_add(1)))
+                {
+                    group.remove();
                 }
             }
         }

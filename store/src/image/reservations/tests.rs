@@ -32,7 +32,10 @@ fn kept(reservations: &Reservations) -> Vec<Height> {
     let mut heights: Vec<Height> = reservations
         .groups
         .values()
-        .flat_map(|group| group.all.iter().map(|at| at.height))
+        .flat_map(|group| match group {
+            Group::One { at, .. } => vec![at.height],
+            Group::Many(crowd) => crowd.all.iter().map(|at| at.height).collect(),
+        })
         .collect();
     heights.sort_unstable();
     let listed: Vec<Height> = reservations.by_height.keys().copied().collect();
@@ -56,8 +59,8 @@ fn what_no_claim_can_open_is_forgotten() {
     assert_eq!(kept(&reservations), [3, 3, 4, 4, 5, 5]);
     assert_eq!(reservations.groups.len(), 4);
     let again = &reservations.groups[&(service(), commitment(99))];
-    let unopened: Vec<Position> = again.unopened.iter().copied().collect();
-    assert_eq!(unopened, [at(3, 7), at(5, 7)]);
+    let all = at(0, 0)..at(9, 0);
+    assert_eq!(again.unopened(all), [at(3, 7), at(5, 7)]);
 
     reservations.expire(&narrow(), 7);
     assert_eq!(kept(&reservations), [5, 5]);

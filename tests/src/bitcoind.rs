@@ -111,6 +111,16 @@ impl Bitcoind {
         Ok(())
     }
 
+    /// Other arguments for the next [`Bitcoind::run`].
+    pub fn set_arguments(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(ToString::to_string).collect();
+    }
+
+    /// Its process; 0 while it does not run.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
     /// Its RPC address.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)

@@ -40,7 +40,7 @@ const DELAY: u32 = 3;
 const START: u32 = 1_296_688_602;
 const SPACING: u32 = 600;
 
-/// What was written.
+/// What was made.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Size {
     /// Blocks, the genesis block included.
@@ -86,11 +86,22 @@ struct Maker {
     size: Size,
 }
 
-/// Writes a chain of as many blocks, in the form that `bitcoind -loadblock` reads.
+/// Writes a block as `bitcoind -loadblock` reads it.
 ///
 /// # Errors
 /// Where it cannot be written.
-pub fn write(blocks: u32, out: &mut impl Write) -> io::Result<Size> {
+pub fn write(block: &[u8], out: &mut impl Write) -> io::Result<()> {
+    let length = u32::try_from(block.len()).map_err(io::Error::other)?;
+    out.write_all(&MAGIC)?;
+    out.write_all(&length.to_le_bytes())?;
+    out.write_all(block)
+}
+
+/// Makes a chain of as many blocks, and hands each out as it travels on the wire.
+///
+/// # Errors
+/// Those of `each`.
+pub fn make(blocks: u32, mut each: impl FnMut(u32, Vec<u8>) -> io::Result<()>) -> io::Result<Size> {
     let service = "gittorrent".parse().map_err(io::Error::other)?;
     let mut maker = Maker {
         service,
@@ -105,7 +116,7 @@ pub fn write(blocks: u32, out: &mut impl Write) -> io::Result<Size> {
     };
     let genesis = bitcoin::constants::genesis_block(bitcoin::Network::Regtest);
     let mut parent = genesis.block_hash();
-    maker.put(&genesis, out)?;
+    each(0, maker.count(&genesis))?;
     let mut young = VecDeque::new();
     for height in 1..blocks {
         let coins = if height == 1 || height == 2 { COINS } else { 0 };
@@ -126,22 +137,18 @@ pub fn write(blocks: u32, out: &mut impl Write) -> io::Result<Size> {
             young.extend((0..coins).map(coin));
         }
         parent = block.block_hash();
-        maker.put(&block, out)?;
+        each(height, maker.count(&block))?;
     }
     Ok(maker.size)
 }
 
 impl Maker {
-    fn put(&mut self, block: &Block, out: &mut impl Write) -> io::Result<()> {
+    fn count(&mut self, block: &Block) -> Vec<u8> {
         let bytes = bitcoin::consensus::serialize(block);
-        let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
-        out.write_all(&MAGIC)?;
-        out.write_all(&length.to_le_bytes())?;
-        out.write_all(&bytes)?;
         self.size.blocks += 1;
-        self.size.bytes += u64::from(length);
+        self.size.bytes += bytes.len() as u64;
         self.size.transactions += block.txdata.len() as u64;
-        Ok(())
+        bytes
     }
 
     /// splitmix64.

@@ -3,7 +3,7 @@
 //! some minutes of a machine that has nothing else to do.
 
 use atname_bench::contender::{self, Source, Used};
-use atname_bench::{large, usage};
+use atname_bench::{large, tip, usage};
 use atname_tests::bitcoind::Bitcoind;
 use std::error::Error;
 use std::ffi::OsString;
@@ -16,6 +16,8 @@ use std::time::Duration;
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 const USAGE: &str = "bench [BLOCKS [ROUNDS]]: 1101 blocks and 5 rounds when nothing is said";
+/// Blocks that come one by one at the end.
+const LATE: u32 = 15;
 /// The node's blocks are dated long ago; it is not to take itself for one that has far to go.
 const OLD_TIP: &str = "-maxtipage=3153600000";
 
@@ -51,7 +53,15 @@ fn bench(numbers: &[OsString]) -> Outcome<()> {
     let folder = tempfile::Builder::new().prefix("atname-bench-").tempdir()?;
     let file = folder.path().join("chain.dat");
     let mut out = BufWriter::new(File::create(&file)?);
-    let size = large::write(blocks, &mut out)?;
+    // The last ones come while the registry is at the tip.
+    let mut late = Vec::new();
+    let size = large::make(blocks + LATE, |height, block| {
+        if height >= blocks {
+            late.push(block);
+            return Ok(());
+        }
+        large::write(&block, &mut out)
+    })?;
     out.flush()?;
     println!(
         "{} blocks, {:.0} MB, {} transactions, {} records\n",
@@ -75,7 +85,22 @@ fn bench(numbers: &[OsString]) -> Outcome<()> {
     node.stop()?;
     node.set_arguments(&[OLD_TIP, "-rest=0"]);
     node.run()?;
-    table.rounds(rounds, &file, &node, &["walk", "fetch", "index"], "RPC")
+    table.rounds(rounds, &file, &node, &["walk", "fetch", "index"], "RPC")?;
+
+    node.stop()?;
+    node.set_arguments(&[OLD_TIP, "-rest=1"]);
+    node.run()?;
+    let mut times = tip::measure(&node, &late, &folder.path().join("atname.sqlite"))?;
+    times.sort();
+    let of = |at: usize| times.get(at).copied().unwrap_or_default();
+    println!(
+        "\na block of {:.1} MB at the tip is seen {:.1?} after the node's word (median of {LATE}, \
+         {:.1?} at the most)",
+        late.iter().map(Vec::len).sum::<usize>() as f64 / 1e6 / f64::from(LATE),
+        of(times.len() / 2),
+        of(times.len().saturating_sub(1)),
+    );
+    Ok(())
 }
 
 fn wait_for(node: &Bitcoind, height: u32) -> Outcome<()> {

@@ -37,12 +37,22 @@ impl fmt::Display for HexError {
 
 impl core::error::Error for HexError {}
 
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+/// What a byte is worth as a digit; `NONE` where it is none.
+const VALUES: [u8; 256] = {
+    let mut values = [NONE; 256];
+    let mut digits: &[u8] = b"0123456789abcdef";
+    let mut value = 0;
+    while let [digit, rest @ ..] = digits {
+        values[*digit as usize] = value;
+        value += 1;
+        digits = rest;
     }
+    values
+};
+const NONE: u8 = 0xff;
+
+fn value(digit: u8) -> u8 {
+    VALUES.get(usize::from(digit)).copied().unwrap_or(NONE)
 }
 
 /// Reads exactly `N` bytes from `2 * N` lower-case digits; upper case never parses.
@@ -54,13 +64,23 @@ pub(crate) fn decode<const N: usize>(text: &[u8]) -> Result<[u8; N], HexError> {
         });
     }
     let mut bytes = [0; N];
-    for (i, (byte, pair)) in bytes.iter_mut().zip(text.chunks_exact(2)).enumerate() {
-        for (j, digit) in pair.iter().enumerate() {
-            let value = nibble(*digit).ok_or(HexError::Digit { at: 2 * i + j })?;
-            *byte = 16 * *byte + value;
+    let mut all = 0;
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        for digit in pair {
+            let value = value(*digit);
+            all |= value;
+            *byte = (*byte << 4) | (value & 15);
         }
     }
-    Ok(bytes)
+    match all {
+        0..=15 => Ok(bytes),
+        _ => Err(HexError::Digit {
+            at: text
+                .iter()
+                .position(|digit| value(*digit) == NONE)
+                .unwrap_or_default(),
+        }),
+    }
 }
 
 pub(crate) fn write(bytes: impl IntoIterator<Item = u8>, out: &mut dyn fmt::Write) -> fmt::Result {

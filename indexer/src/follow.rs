@@ -72,10 +72,10 @@ pub enum Error {
     /// The system gives no thread to fetch with.
     #[error("no thread can be started to fetch blocks with ({0}): see the limits of this user")]
     Thread(std::io::Error),
-    /// The node is behind the registry and on its way, and the loop was to run once.
+    /// The node is behind the registry, and the loop was to run once.
     #[error(
-        "the node is at height {node} and still on its way, while the registry is at {tip}: \
-         wait for the node"
+        "the node is at height {node} and has yet to see the registry's blocks up to {tip}: \
+         wait for the node, or move the database away if its chain is no more"
     )]
     NodeBehind {
         /// The node's height.
@@ -157,7 +157,9 @@ pub fn follow(
             Ok(false) => {}
             Err(error) => {
                 let passes = match &error {
-                    Error::Node(NodeError::WarmingUp { .. } | NodeError::Busy { .. }) => true,
+                    Error::Node(
+                        NodeError::WarmingUp { .. } | NodeError::Busy { status: 503, .. },
+                    ) => true,
                     // What cannot be read may have been cut off; another try tells.
                     Error::Node(NodeError::Answer { .. }) | Error::Block(_) => met && !options.once,
                     Error::Node(error) => met && !options.once && error.is_passing(),
@@ -203,6 +205,11 @@ fn round(
         // A node that was restarted meanwhile may be on another chain: that is no reorganisation.
         if !std::mem::replace(&mut checked, true) {
             node.tip()?;
+            // Nor is it one where the node has never heard of our tip and has no more than we do: it
+            // was given an old copy, or is cut off from the others.
+            if goal.height <= tip.height && !node.knows(&tip.hash)? {
+                return Ok(Round::NodeBehind(goal, tip.height));
+            }
             continue;
         }
         if shutdown.requested() {

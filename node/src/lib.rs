@@ -159,6 +159,19 @@ impl Node {
         }
     }
 
+    /// Whether it has ever heard of a block. One that it has left for another it still knows.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub fn knows(&mut self, block: &BlockHash) -> Result<bool, NodeError> {
+        let header = [json!(block.to_string())];
+        match self.call::<serde::de::IgnoredAny>("getblockheader", &header) {
+            Ok(_) => Ok(true),
+            Err(NodeError::Rpc { code, .. }) if code == rpc::NOT_FOUND => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The hashes of the blocks at these heights of its best chain, as far as it has them.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 
 use crate::bitcoind::Result;
 use crate::message::Message;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -61,6 +61,8 @@ pub enum Fault {
     Late(Duration),
     /// The node never hears of it; an answer with this status and body comes.
     Status(u16, Vec<u8>),
+    /// The node never hears of it; this is the result of the call.
+    Result(Value),
     /// The body of the node's answer is changed. Its length is right.
     Change(fn(Vec<u8>) -> Vec<u8>),
     /// So many bytes of the answer's head and body come, then the connection is closed.
@@ -161,8 +163,13 @@ fn serve(mut client: TcpStream, shared: &Shared) -> Result<()> {
         let rule = Arc::clone(&lock(&shared.rule));
         let fault = rule(&request);
         lock(&shared.seen).push((Instant::now(), request));
-        if let Fault::Status(status, body) = fault {
-            client.write_all(&Message::answer(status, body).bytes())?;
+        let instead = match &fault {
+            Fault::Status(status, body) => Some(Message::answer(*status, body.clone())),
+            Fault::Result(result) => Some(result_of(&message, result)?),
+            _ => None,
+        };
+        if let Some(instead) = instead {
+            client.write_all(&instead.bytes())?;
             continue;
         }
         let node = lock(&shared.node).clone();
@@ -210,8 +217,18 @@ fn serve(mut client: TcpStream, shared: &Shared) -> Result<()> {
                 std::thread::sleep(pause);
                 return Ok(());
             }
-            Fault::Pass | Fault::Status(..) => client.write_all(&answer.bytes())?,
+            Fault::Pass | Fault::Status(..) | Fault::Result(_) => {
+                client.write_all(&answer.bytes())?;
+            }
         }
     }
     Ok(())
+}
+
+/// The answer to a call, with its id.
+fn result_of(call: &Message, result: &Value) -> Result<Message> {
+    let call: Value = serde_json::from_slice(&call.body)?;
+    let id = call.get("id").cloned().unwrap_or_default();
+    let answer = json!({"jsonrpc": "2.0", "result": result, "id": id});
+    Ok(Message::answer(200, answer.to_string().into_bytes()))
 }

@@ -54,7 +54,7 @@ pub(super) fn first_look(node: &mut atname_node::Node, shutdown: &Shutdown) -> R
     let mut told = false;
     loop {
         match node.tip() {
-            Err(error @ (NodeError::WarmingUp { .. } | NodeError::Busy { .. })) => {
+            Err(error @ (NodeError::WarmingUp { .. } | NodeError::Busy { status: 503, .. })) => {
                 if !std::mem::replace(&mut told, true) {
                     eprintln!("waiting: {error}");
                 }

@@ -23,11 +23,11 @@ const KILLS_IN_A_LIFE: usize = 10;
 /// A catch-up is made to last so long, a multiple of what is between two commits of it.
 const CATCH_UP: Duration = Duration::from_secs(5);
 
-/// A chain of 100 empty blocks, and about 150 with names.
-pub(crate) fn lively(node: &Bitcoind, seed: u64) -> Traffic {
+/// A chain of 100 blocks without names, and so many with some.
+pub(crate) fn lively(node: &Bitcoind, seed: u64, blocks: u32) -> Traffic {
     node.funded_wallet().unwrap();
     let mut traffic = Traffic::new("gittorrent".parse().unwrap(), seed);
-    for height in 0..150 {
+    for height in 0..blocks {
         if height % 2 == 0 {
             traffic.send(node);
         }
@@ -116,7 +116,7 @@ impl Life {
 /// Returns how many of the processes had something to go on from.
 fn live(kills: usize, seed: u64) -> usize {
     let node = Bitcoind::start(&["-rest=1"]).unwrap();
-    let traffic = lively(&node, seed);
+    let traffic = lively(&node, seed, 150);
     let height = node.height().unwrap();
     let faults = Faults::before(&node.url()).unwrap();
     let atname = Atname::with_cookie(&node);

@@ -23,7 +23,7 @@ fn flips() -> usize {
 }
 
 /// Runs it to its end, and says what it said; what it prints is less than a pipe holds.
-fn run(atname: &Atname, arguments: &[&str]) -> Run {
+pub(crate) fn run(atname: &Atname, arguments: &[&str]) -> Run {
     let mut command = atname.command(arguments);
     let out = atname.folder().join("out");
     let err = atname.folder().join("err");
@@ -102,7 +102,7 @@ fn without_txids(db: &Path) -> Vec<atname_tests::chain::Row> {
 #[test]
 fn a_damaged_database_ends_in_a_sentence() {
     let node = Bitcoind::start(&[]).unwrap();
-    let names = lively(&node, 2).names();
+    let names = lively(&node, 2, 100).names();
     let good = Atname::with_node(&node);
     good.done(&["index", "--once"]);
     // What was committed since the last checkpoint is in the log: all of it is to be in the file.
@@ -149,7 +149,7 @@ fn a_damaged_database_ends_in_a_sentence() {
 #[test]
 fn a_damaged_log_is_one_that_ends_earlier() {
     let node = Bitcoind::start(&[]).unwrap();
-    lively(&node, 3);
+    lively(&node, 3, 100);
     let mut truth = Truth::default();
     truth.learn(&node).unwrap();
     // Killed at the tip, everything is in the log.

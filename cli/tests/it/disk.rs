@@ -67,7 +67,7 @@ struct Chain {
 
 fn chain() -> Chain {
     let node = Bitcoind::start(&["-rest=1"]).unwrap();
-    lively(&node, 1);
+    lively(&node, 1, 100);
     let mut truth = Truth::default();
     truth.learn(&node).unwrap();
     Chain { node, truth }

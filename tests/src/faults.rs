@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::io::{BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What is asked of the node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +82,7 @@ type Rule = Arc<dyn Fn(&Request) -> Fault + Send + Sync>;
 struct Shared {
     node: Mutex<String>,
     rule: Mutex<Rule>,
-    seen: Mutex<Vec<(Instant, Request)>>,
+    seen: Mutex<Vec<Request>>,
 }
 
 /// A proxy that runs as long as the test.
@@ -137,16 +137,7 @@ impl Faults {
 
     /// What was asked since the last look, and forgets it.
     pub fn take_seen(&self) -> Vec<Request> {
-        let seen = std::mem::take(&mut *lock(&self.shared.seen));
-        seen.into_iter().map(|(_, request)| request).collect()
-    }
-
-    /// How many requests came within the last second.
-    pub fn rate(&self) -> usize {
-        let seen = lock(&self.shared.seen);
-        seen.iter()
-            .filter(|(at, _)| at.elapsed() < Duration::from_secs(1))
-            .count()
+        std::mem::take(&mut *lock(&self.shared.seen))
     }
 }
 
@@ -162,7 +153,7 @@ fn serve(mut client: TcpStream, shared: &Shared) -> Result<()> {
         let request = Request::new(&message);
         let rule = Arc::clone(&lock(&shared.rule));
         let fault = rule(&request);
-        lock(&shared.seen).push((Instant::now(), request));
+        lock(&shared.seen).push(request);
         let instead = match &fault {
             Fault::Status(status, body) => Some(Message::answer(*status, body.clone())),
             Fault::Result(result) => Some(result_of(&message, result)?),

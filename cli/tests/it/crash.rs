@@ -44,13 +44,13 @@ struct Killed {
     fetched: Vec<String>,
 }
 
-fn committed(db: &Path) -> Option<BlockHash> {
+pub(crate) fn committed(db: &Path) -> Option<BlockHash> {
     let reader = Reader::open(db).ok()?;
     let tip = reader.snapshot().unwrap().tip();
     tip.map(|tip| tip.hash)
 }
 
-fn blocks(asked: &[Request]) -> Vec<String> {
+pub(crate) fn blocks(asked: &[Request]) -> Vec<String> {
     let hashes = asked.iter().filter_map(Request::block);
     hashes.map(str::to_owned).collect()
 }

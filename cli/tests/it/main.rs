@@ -18,6 +18,7 @@ mod killed;
 mod misbehaving;
 mod node;
 mod register;
+mod reorgs;
 mod resolve;
 mod settings;
 mod witness;

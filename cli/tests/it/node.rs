@@ -113,7 +113,7 @@ fn from_a_chain_to_every_answer() {
 }
 
 /// Starts a command that serves on a free port, and waits until it says where.
-fn serving(atname: &Atname, arguments: &[&str]) -> (Running, String) {
+pub(crate) fn serving(atname: &Atname, arguments: &[&str]) -> (Running, String) {
     let mut command = atname.command(arguments);
     command.args(["--listen", "127.0.0.1:0"]);
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -131,7 +131,7 @@ fn serving(atname: &Atname, arguments: &[&str]) -> (Running, String) {
     (running, url)
 }
 
-fn get(url: &str) -> (u16, String) {
+pub(crate) fn get(url: &str) -> (u16, String) {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .build()

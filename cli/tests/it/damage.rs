@@ -1,7 +1,7 @@
 //! A file with a byte that is another one: every command ends in an answer or in a sentence, and what
 //! the digests cover is not wrong without being found.
 //!
-//! `ATNAME_FLIPS=2000 cargo test -p atname --test it damage` damages that many copies instead of 40.
+//! `ATNAME_FLIPS=2000 cargo test -p atname --test it damage` damages that many copies instead of 24.
 
 use crate::atname::{Atname, Run, Running};
 use crate::crash::lively;
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn flips() -> usize {
-    std::env::var("ATNAME_FLIPS").map_or(40, |text| text.parse().unwrap())
+    std::env::var("ATNAME_FLIPS").map_or(24, |text| text.parse().unwrap())
 }
 
 /// Runs it to its end, and says what it said; what it prints is less than a pipe holds.

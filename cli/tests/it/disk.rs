@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Blocks of 512 bytes, which is what `ulimit -f` of a shell counts in.
-const LIMITS: [u32; 10] = [1, 8, 40, 64, 70, 90, 130, 200, 300, 450];
+const LIMITS: [u32; 8] = [1, 8, 40, 64, 90, 150, 250, 400];
 
 /// What comes of a write beyond the limit.
 #[derive(Clone, Copy)]
@@ -67,7 +67,7 @@ struct Chain {
 
 fn chain() -> Chain {
     let node = Bitcoind::start(&["-rest=1"]).unwrap();
-    lively(&node, 1, 100);
+    lively(&node, 1, 60);
     let mut truth = Truth::default();
     truth.learn(&node).unwrap();
     Chain { node, truth }
@@ -173,7 +173,7 @@ fn a_small_file_system_that_fills_up() {
         return;
     };
     let mut failures = 0;
-    for kib in [16, 40, 60, 80, 120, 160, 220] {
+    for kib in [16, 40, 60, 90, 140, 200] {
         small.remount(&format!("size={kib}k"));
         let run = atname.run(&["index", "--once"]);
         if run.status != 0 {

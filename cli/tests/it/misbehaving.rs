@@ -21,7 +21,7 @@ struct Scene {
 
 fn scene(arguments: &[&str]) -> Scene {
     let node = Bitcoind::start(arguments).unwrap();
-    lively(&node, 4, 40);
+    lively(&node, 4, 20);
     let faults = Faults::before(&node.url()).unwrap();
     let atname = Atname::with_cookie(&node);
     Scene {
@@ -270,7 +270,14 @@ fn a_node_that_restarts_in_a_catch_up_is_waited_for() {
     let mut scene = scene(&["-rest=1"]);
     slow_blocks(&scene.faults);
     let mut follower = Follower::start(&scene.atname, &scene.faults);
-    std::thread::sleep(A_MOMENT);
+    while !scene
+        .faults
+        .take_seen()
+        .iter()
+        .any(|asked| asked.block().is_some())
+    {
+        std::thread::sleep(Duration::from_millis(20));
+    }
     scene.node.stop().unwrap();
     follower.rests(&scene.faults, 2 * A_MOMENT, "nobody there");
     assert!(follower.said().contains("waiting: "), "{}", follower.said());
@@ -388,7 +395,14 @@ fn a_node_that_prunes_what_is_needed_is_refused() {
     scene.node.mine(500).unwrap();
     slow_blocks(&scene.faults);
     let mut follower = Follower::start(&scene.atname, &scene.faults);
-    std::thread::sleep(3 * A_MOMENT);
+    while !scene
+        .faults
+        .take_seen()
+        .iter()
+        .any(|asked| asked.block().is_some())
+    {
+        std::thread::sleep(Duration::from_millis(20));
+    }
     scene.node.call("pruneblockchain", &[json!(350)]).unwrap();
     let (status, last) = follower.until_it_ends();
     assert_eq!(status, Some(5), "{last}");

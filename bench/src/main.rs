@@ -55,23 +55,24 @@ fn bench(numbers: &[OsString]) -> Outcome<()> {
     let mut out = BufWriter::new(File::create(&file)?);
     // The last ones come while the registry is at the tip.
     let mut late = Vec::new();
+    let mut bytes = 0;
     let size = large::make(blocks + LATE, |height, block| {
         if height >= blocks {
             late.push(block);
             return Ok(());
         }
+        bytes += block.len() as u64;
         large::write(&block, &mut out)
     })?;
     out.flush()?;
     println!(
-        "{} blocks, {:.0} MB, {} transactions, {} records\n",
-        size.blocks,
-        size.bytes as f64 / 1e6,
+        "{blocks} blocks, {:.0} MB, {} transactions, {} records; {LATE} blocks more for the tip\n",
+        bytes as f64 / 1e6,
         size.transactions,
         size.records
     );
     let load = format!("-loadblock={}", file.display());
-    let mut table = Table::new(size);
+    let table = Table { blocks, bytes };
     table.head();
     let mut node = Bitcoind::start(&[&load, OLD_TIP, "-rest=1"])?;
     wait_for(&node, blocks - 1)?;
@@ -113,8 +114,10 @@ fn wait_for(node: &Bitcoind, height: u32) -> Outcome<()> {
     Err("the node does not take the chain".into())
 }
 
+/// Of a chain of this size.
 struct Table {
-    size: large::Size,
+    blocks: u32,
+    bytes: u64,
 }
 
 struct Row {
@@ -124,10 +127,6 @@ struct Row {
 }
 
 impl Table {
-    fn new(size: large::Size) -> Table {
-        Table { size }
-    }
-
     fn head(&self) {
         println!(
             "{:16} {:>8} {:>7} {:>9} {:>7} {:>7} {:>8} {:>9} {:>9}",
@@ -137,7 +136,7 @@ impl Table {
 
     /// Runs the contenders in turns, and prints the median of each.
     fn rounds(
-        &mut self,
+        &self,
         rounds: u32,
         file: &Path,
         node: &Bitcoind,
@@ -181,8 +180,8 @@ impl Table {
         println!(
             "{name:16} {seconds:>8.2} {:>7.2} {:>9.0} {:>7.0} {:>7.2} {:>8.2} {:>9.0} {:>9.1}",
             seconds / walk,
-            f64::from(self.size.blocks) / seconds,
-            self.size.bytes as f64 / 1e6 / seconds,
+            f64::from(self.blocks) / seconds,
+            self.bytes as f64 / 1e6 / seconds,
             median(rows, |row| row.used.cpu),
             median(rows, |row| row.node),
             median(rows, |row| row.used.peak),

@@ -58,6 +58,11 @@ impl Fingerprints {
         Fingerprint::new(self.0.hash_one(script))
     }
 
+    /// Of a name of the service with this number.
+    pub(crate) fn of_name(&self, service_id: i64, name: &str) -> Fingerprint {
+        Fingerprint::new(self.0.hash_one((service_id, name)))
+    }
+
     /// Of an outpoint.
     pub(crate) fn of_outpoint(&self, outpoint: &OutPoint) -> Fingerprint {
         let mut bytes = [0; 36];

@@ -1,12 +1,12 @@
 //! What the writer keeps in memory of the database, because every input and every output of the
-//! chain asks for it: owner coins, dormant owner scripts, live reservations. An image, never a
+//! chain asks for it: names, owner coins, dormant owner scripts, live reservations. An image, never a
 //! second truth: it is read from the tables, and changes with them.
 //!
 //! | module | what it holds |
 //! | --- | --- |
 //! | `fingerprint` | outpoints and scripts as five bytes |
 //! | `index` | the effects at a fingerprint, eleven bytes each |
-//! | `presence` | the last version of each name, by what can change it |
+//! | `presence` | the last version of each name, by name and by what can change it |
 //! | `reservations` | what a claim in the next block can open |
 
 mod fingerprint;

@@ -1,17 +1,18 @@
-//! The last version of each name, by what can change it: the spending of its owner coin, or a payment
-//! to its owner script.
+//! The last version of each name: by the name, and by what can change it, the spending of its owner coin
+//! or a payment to its owner script.
 
 use super::index::Index;
 use super::{Fingerprint, Fingerprints};
 use crate::error::Result;
 use crate::rows::{EffectNumber, outpoint};
-use atname_protocol::OutPoint;
+use atname_protocol::{Name, OutPoint};
 use rusqlite::Connection;
 
 /// The last versions of names. What it finds may be of another outpoint or script with the same
 /// fingerprint: the version itself tells.
 pub(crate) struct Presence {
     fingerprints: Fingerprints,
+    names: Index,
     coins: Index,
     dormant: Index,
 }
@@ -30,6 +31,7 @@ impl Presence {
     pub(crate) fn empty() -> Presence {
         Presence {
             fingerprints: Fingerprints::new(),
+            names: Index::default(),
             coins: Index::default(),
             dormant: Index::default(),
         }
@@ -41,7 +43,8 @@ impl Presence {
         // it as the one before. (A join from `names` would jump about in the file.)
         let mut superseded = Superseded::new(last);
         let mut versions = db.prepare(
-            "SELECT effect, previous, txid, vout, setting FROM versions ORDER BY effect DESC",
+            "SELECT effect, previous, txid, vout, setting, service_id, name FROM versions
+             ORDER BY effect DESC",
         )?;
         let mut script =
             db.prepare("SELECT owner_script FROM versions WHERE effect = ?1 AND kind IN (1, 5)")?;
@@ -66,6 +69,9 @@ impl Presence {
                 }
             };
             self.insert(effect, place);
+            let name = row.get_ref(6)?.as_str().map_err(rusqlite::Error::from)?;
+            let name = self.fingerprints.of_name(row.get(5)?, name);
+            self.names.insert(name, effect);
         }
         Ok(())
     }
@@ -100,6 +106,33 @@ impl Presence {
         match place {
             Place::Coin(coin) => self.coins.get(coin),
             Place::Dormant(script) => self.dormant.get(script),
+        }
+    }
+
+    /// The versions that may be the last one of a name.
+    pub(crate) fn of_name(
+        &self,
+        service_id: i64,
+        name: &Name,
+    ) -> impl Iterator<Item = EffectNumber> {
+        let name = self.fingerprints.of_name(service_id, name.as_str());
+        self.names.get(name)
+    }
+
+    /// The last version of a name is another from now on; `None` where there is none.
+    pub(crate) fn point(
+        &mut self,
+        service_id: i64,
+        name: &Name,
+        from: Option<EffectNumber>,
+        to: Option<EffectNumber>,
+    ) {
+        let name = self.fingerprints.of_name(service_id, name.as_str());
+        if let Some(effect) = from {
+            self.names.remove(name, effect);
+        }
+        if let Some(effect) = to {
+            self.names.insert(name, effect);
         }
     }
 

@@ -85,7 +85,7 @@ impl State for Writer {
                 )?,
             }
             if self.pending.is_large() {
-                self.write_pending()?;
+                self.pending.write(&self.db)?;
             }
         }
         Ok(())
@@ -93,11 +93,6 @@ impl State for Writer {
 }
 
 impl Writer {
-    pub(super) fn write_pending(&mut self) -> Result<()> {
-        self.recent.clear();
-        self.pending.write(&self.db)
-    }
-
     fn next_effect(&mut self) -> Result<EffectNumber> {
         if self.last_effect + 1 >= MOST_EFFECTS {
             return Err(self.damaged("it holds more effects than this program can count"));
@@ -200,6 +195,8 @@ impl Writer {
                 .map(|last| last.claim),
         }));
         self.presence.insert(effect, place);
+        self.presence
+            .point(service_id, name.name(), previous, Some(effect));
         Ok(())
     }
 }

@@ -6,42 +6,41 @@ use crate::image::Place;
 use crate::rows::{Column, EffectNumber, position};
 use atname_protocol::state::Lookups;
 use atname_protocol::{Commitment, Height, OutPoint, Position, QualifiedName, Service, Txid};
-use rusqlite::OptionalExtension as _;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::ops::Range;
 
-/// What the rules have just read: they ask, and then the effect that they decide on is applied. A version
-/// never changes, and the last ones do only with the rows that wait.
+/// Versions that the rules have just read: they ask, and then the effect that they decide on is applied.
 #[derive(Default)]
-pub(super) struct Recent {
-    versions: RefCell<HashMap<EffectNumber, Known>>,
-    last: RefCell<HashMap<QualifiedName, Option<EffectNumber>>>,
-}
+pub(super) struct Recent(RefCell<HashMap<EffectNumber, Known>>);
 
 impl Recent {
-    /// To be called whenever rows were written or taken back.
+    /// To be called whenever versions are taken back: a version never changes, but another may come
+    /// to have its number.
     pub(super) fn clear(&self) {
-        self.versions.borrow_mut().clear();
-        self.last.borrow_mut().clear();
+        self.0.borrow_mut().clear();
     }
 
-    fn remember<K: Hash + Eq, V>(map: &RefCell<HashMap<K, V>>, key: K, value: V) {
-        let mut map = map.borrow_mut();
-        if map.len() >= RECENT {
-            map.clear();
+    fn get(&self, effect: EffectNumber) -> Option<Known> {
+        self.0.borrow().get(&effect).copied()
+    }
+
+    fn remember(&self, effect: EffectNumber, version: Known) {
+        let mut versions = self.0.borrow_mut();
+        if versions.len() >= RECENT {
+            versions.clear();
         }
-        map.insert(key, value);
+        versions.insert(effect, version);
     }
 }
 
-/// Versions and names that are remembered: about 200 bytes each.
+/// Versions that are remembered: about 150 bytes each.
 const RECENT: usize = 1000;
 
 /// A version of a name, as far as the rules and the next version need it.
 #[derive(Clone, Copy)]
 pub(super) struct Known {
+    pub(super) service_id: i64,
     pub(super) name: QualifiedName,
     txid: Txid,
     vout: Option<u32>,
@@ -63,28 +62,22 @@ impl Known {
 impl Writer {
     /// The last version of a name.
     pub(super) fn last(&self, name: &QualifiedName) -> Result<Option<EffectNumber>, Error> {
-        if let Some(effect) = self.pending.last(name) {
-            return Ok(Some(effect));
-        }
-        if let Some(effect) = self.recent.last.borrow().get(name) {
-            return Ok(*effect);
-        }
         let Some(service_id) = self.services.id(&self.db, name.service())? else {
             return Ok(None);
         };
-        let last = self
-            .db
-            .prepare_cached("SELECT effect FROM names WHERE service_id = ?1 AND name = ?2")?
-            .query_row((service_id, name.name().as_str()), |row| row.get(0))
-            .optional()?;
-        Recent::remember(&self.recent.last, *name, last);
-        Ok(last)
+        for effect in self.presence.of_name(service_id, name.name()) {
+            if self.version(effect)?.name == *name {
+                return Ok(Some(effect));
+            }
+        }
+        Ok(None)
     }
 
     /// The version of an effect.
     pub(super) fn version(&self, effect: EffectNumber) -> Result<Known, Error> {
         if let Some(version) = self.pending.version(effect) {
             return Ok(Known {
+                service_id: version.service_id,
                 name: version.name,
                 txid: version.txid,
                 vout: version.vout,
@@ -92,17 +85,18 @@ impl Writer {
                 claim: version.claim.unwrap_or(effect),
             });
         }
-        if let Some(version) = self.recent.versions.borrow().get(&effect) {
-            return Ok(*version);
+        if let Some(version) = self.recent.get(effect) {
+            return Ok(version);
         }
         let mut query = self.db.prepare_cached(
             "SELECT s.service, v.name, v.txid, v.vout, coalesce(v.setting, v.effect),
-                 coalesce(v.claim, v.effect)
+                 coalesce(v.claim, v.effect), v.service_id
              FROM versions AS v JOIN services AS s USING (service_id) WHERE v.effect = ?1",
         )?;
         let version = query.query_row([effect], |row| {
             let Column(txid) = row.get(2)?;
             Ok(Known {
+                service_id: row.get(6)?,
                 name: crate::rows::qualified(row, 0)?,
                 txid,
                 vout: row.get(3)?,
@@ -110,7 +104,7 @@ impl Writer {
                 claim: row.get(5)?,
             })
         })?;
-        Recent::remember(&self.recent.versions, effect, version);
+        self.recent.remember(effect, version);
         Ok(version)
     }
 
@@ -162,8 +156,6 @@ impl Writer {
         let mut names = Vec::new();
         for effect in self.presence.at(place) {
             let version = self.version(effect)?;
-            // The image has last versions only.
-            Recent::remember(&self.recent.last, version.name, Some(effect));
             if is_it(&version)? {
                 names.push(version.name);
             }

@@ -194,7 +194,7 @@ impl Writer {
             return Ok(());
         }
         self.guarded(|writer| {
-            writer.write_pending()?;
+            writer.pending.write(&writer.db)?;
             writer.db.execute_batch("COMMIT")?;
             writer.in_transaction = false;
             Ok(())

@@ -120,11 +120,6 @@ impl Pending {
         }
     }
 
-    /// The last version of a name, if it waits.
-    pub(super) fn last(&self, name: &QualifiedName) -> Option<EffectNumber> {
-        self.names.get(name).map(|pointer| pointer.effect)
-    }
-
     /// Notes that a reservation was opened; says whether it waits.
     pub(super) fn open(&mut self, reservation: EffectNumber, opening: EffectNumber) -> bool {
         let at = reservation - self.written - 1;

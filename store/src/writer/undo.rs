@@ -9,7 +9,7 @@ pub(super) fn tip(writer: &mut Writer) -> Result<()> {
     let Some(tip) = writer.tip else {
         return Ok(());
     };
-    writer.write_pending()?;
+    writer.pending.write(&writer.db)?;
     let kept = match tip.height.checked_sub(1) {
         Some(below) => last_effect(&writer.db, below)?,
         None => 0,
@@ -47,30 +47,28 @@ fn versions(writer: &mut Writer, kept: EffectNumber) -> Result<()> {
         .query_map([kept], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     for (effect, previous) in taken_back {
-        let place = writer.place(&writer.version(effect)?)?;
+        let version = writer.version(effect)?;
+        let place = writer.place(&version)?;
         writer.presence.remove(effect, place);
-        match previous {
-            Some(previous) => {
-                let place = writer.place(&writer.version(previous)?)?;
-                writer.presence.insert(previous, place);
-                writer
-                    .db
-                    .prepare_cached(
-                        "UPDATE names SET effect = ?2 WHERE (service_id, name) =
-                         (SELECT service_id, name FROM versions WHERE effect = ?1)",
-                    )?
-                    .execute((effect, previous))?;
-            }
-            None => {
-                writer
-                    .db
-                    .prepare_cached(
-                        "DELETE FROM names WHERE (service_id, name) =
-                         (SELECT service_id, name FROM versions WHERE effect = ?1)",
-                    )?
-                    .execute([effect])?;
-            }
+        if let Some(previous) = previous {
+            let place = writer.place(&writer.version(previous)?)?;
+            writer.presence.insert(previous, place);
         }
+        let (service_id, name) = (version.service_id, version.name.name());
+        writer
+            .presence
+            .point(service_id, name, Some(effect), previous);
+        let row = (service_id, name.as_str());
+        match previous {
+            Some(previous) => writer
+                .db
+                .prepare_cached("UPDATE names SET effect = ?3 WHERE service_id = ?1 AND name = ?2")?
+                .execute((row.0, row.1, previous))?,
+            None => writer
+                .db
+                .prepare_cached("DELETE FROM names WHERE service_id = ?1 AND name = ?2")?
+                .execute(row)?,
+        };
     }
     writer
         .db

@@ -111,6 +111,10 @@ fn blocks_fail(rest: bool) {
         });
         node.mine(1).unwrap();
         follower.rests(&faults, A_MOMENT, what);
+        if what == "another block" {
+            // It may differ in nothing that matters here: it is refused for what it is.
+            follower.until_it_says("came where");
+        }
         faults.set(well);
         follower.until_at_tip(&node);
     }

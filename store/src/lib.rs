@@ -7,15 +7,21 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
 mod error;
+mod finality;
 mod foresight;
+mod held;
 mod image;
+mod memo;
 mod open;
 mod reader;
 mod rows;
+mod standing;
 mod verify;
 mod writer;
 
 pub use error::{Error, Result};
+pub use held::Held;
 pub use image::{Fingerprint, Fingerprints};
 pub use reader::{Counts, Entry, Reader, Snapshot, Tip, Version, VersionKind};
+pub use standing::Standing;
 pub use writer::{Block, BlockHeader, Writer};

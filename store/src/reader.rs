@@ -1,16 +1,14 @@
 //! Readers: they open the file read-only, wait for nobody, and see the registry at one tip.
 
 use crate::error::{Error, Result};
+use crate::memo::Memo;
 use crate::open;
-use crate::rows::{Column, EffectNumber, last_effect, outpoint, position, qualified};
-use atname_protocol::rules::{self, Finality};
+use crate::rows::{Column, outpoint, position, qualified};
 use atname_protocol::{
     BlockHash, Digest, Height, Key, OutPoint, Params, Position, QualifiedName, Service, Txid,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 /// A connection that only reads. It is cheap to keep, and each thread wants its own.
@@ -18,17 +16,23 @@ pub struct Reader {
     db: Connection,
     path: PathBuf,
     params: Params,
+    memo: RefCell<Memo>,
 }
 
 /// The registry at one tip, however many blocks are connected meanwhile. Hold it briefly: the
 /// database's log cannot be cut while somebody reads from its start.
 pub struct Snapshot<'r> {
-    db: Transaction<'r>,
     reader: &'r Reader,
+    present: Present,
+    /// What ends with it; `None` where it is [`Held`](crate::Held) by somebody else.
+    _transaction: Option<Transaction<'r>>,
+}
+
+/// How far the registry and the node are: all that is read of a snapshot before anything is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Present {
     tip: Option<Tip>,
     node_height: Option<Height>,
-    /// By service and judged height: the earliest reservation that can still be opened.
-    unopened: RefCell<HashMap<(i64, Height), Option<Position>>>,
 }
 
 /// The last block of the registry.
@@ -59,7 +63,7 @@ pub struct Entry {
     pub claim: Position,
     /// The transaction of that claim.
     pub claim_txid: Txid,
-    service_id: i64,
+    pub(crate) service_id: i64,
 }
 
 /// What an effect did to a name.
@@ -118,6 +122,7 @@ impl Reader {
             db,
             path: path.into(),
             params,
+            memo: RefCell::default(),
         })
     }
 
@@ -132,46 +137,74 @@ impl Reader {
     /// Where the file cannot be read.
     pub fn snapshot(&self) -> Result<Snapshot<'_>> {
         let read = || {
-            let db = self.db.unchecked_transaction()?;
-            let tip = db
-                .prepare_cached(
-                    "SELECT height, hash, digest FROM blocks ORDER BY height DESC LIMIT 1",
-                )?
-                .query_row([], |row| {
-                    let (Column(hash), Column(digest)) = (row.get(1)?, row.get(2)?);
-                    Ok(Tip {
-                        height: row.get(0)?,
-                        hash,
-                        digest,
-                    })
-                })
-                .optional()?;
-            let node = db
-                .prepare_cached("SELECT node_height, node_hash FROM chain")?
-                .query_row([], |row| {
-                    let hash = row.get::<_, Option<Column<BlockHash>>>(1)?;
-                    Ok(row
-                        .get::<_, Option<Height>>(0)?
-                        .zip(hash.map(|Column(hash)| hash)))
-                })?;
-            // Below the first height the registry is empty, and its tip is the node's.
-            let tip = tip.or_else(|| {
-                node.filter(|(height, _)| *height < self.params.first_height)
-                    .map(|(height, hash)| Tip {
-                        height,
-                        hash,
-                        digest: Digest::initial(&self.params),
-                    })
-            });
-            Ok(Snapshot {
-                db,
-                reader: self,
-                tip,
-                node_height: node.map(|(height, _)| height),
-                unopened: RefCell::default(),
-            })
+            let transaction = self.db.unchecked_transaction()?;
+            Ok((self.present()?, transaction))
         };
-        read().map_err(|error| Error::on(&self.path, error))
+        let (present, transaction) = read().map_err(|error| self.failed(error))?;
+        Ok(Snapshot {
+            _transaction: Some(transaction),
+            ..self.snapshot_at(present)
+        })
+    }
+
+    /// The snapshot of a transaction that has begun, and outlives it.
+    pub(crate) fn snapshot_at(&self, present: Present) -> Snapshot<'_> {
+        Snapshot {
+            reader: self,
+            present,
+            _transaction: None,
+        }
+    }
+
+    /// Reads how far the registry is. What was remembered of another transaction is forgotten.
+    pub(crate) fn present(&self) -> rusqlite::Result<Present> {
+        self.memo.take();
+        let tip = self
+            .db
+            .prepare_cached("SELECT height, hash, digest FROM blocks ORDER BY height DESC LIMIT 1")?
+            .query_row([], |row| {
+                let (Column(hash), Column(digest)) = (row.get(1)?, row.get(2)?);
+                Ok(Tip {
+                    height: row.get(0)?,
+                    hash,
+                    digest,
+                })
+            })
+            .optional()?;
+        let node = self
+            .db
+            .prepare_cached("SELECT node_height, node_hash FROM chain")?
+            .query_row([], |row| {
+                let hash = row.get::<_, Option<Column<BlockHash>>>(1)?;
+                Ok(row
+                    .get::<_, Option<Height>>(0)?
+                    .zip(hash.map(|Column(hash)| hash)))
+            })?;
+        // Below the first height the registry is empty, and its tip is the node's.
+        let tip = tip.or_else(|| {
+            node.filter(|(height, _)| *height < self.params.first_height)
+                .map(|(height, hash)| Tip {
+                    height,
+                    hash,
+                    digest: Digest::initial(&self.params),
+                })
+        });
+        Ok(Present {
+            tip,
+            node_height: node.map(|(height, _)| height),
+        })
+    }
+
+    pub(crate) fn db(&self) -> &Connection {
+        &self.db
+    }
+
+    pub(crate) fn memo(&self) -> &RefCell<Memo> {
+        &self.memo
+    }
+
+    pub(crate) fn failed(&self, error: rusqlite::Error) -> Error {
+        Error::on(&self.path, error)
     }
 }
 
@@ -182,12 +215,12 @@ const REGISTRY: &str = "SELECT service, name, key, owner_script, owner_txid, own
 impl Snapshot<'_> {
     /// The tip; `None` where nothing was indexed yet.
     pub fn tip(&self) -> Option<Tip> {
-        self.tip
+        self.present.tip
     }
 
     /// The height the node had, or was on its way to, when the indexer last wrote.
     pub fn node_height(&self) -> Option<Height> {
-        self.node_height
+        self.present.node_height
     }
 
     /// The parameters of its network.
@@ -201,7 +234,7 @@ impl Snapshot<'_> {
     /// Where the file cannot be read.
     pub fn get(&self, name: &QualifiedName) -> Result<Option<Entry>> {
         let read = || {
-            self.db
+            self.db()
                 .prepare_cached(&format!(
                     "{REGISTRY} WHERE service_id =
                      (SELECT service_id FROM services WHERE service = ?1) AND name = ?2"
@@ -222,11 +255,11 @@ impl Snapshot<'_> {
     ) -> std::result::Result<(), E> {
         let failed = |error| E::from(self.failed(error));
         let mut services = self
-            .db
+            .db()
             .prepare_cached("SELECT service_id FROM services ORDER BY service")
             .map_err(failed)?;
         let mut names = self
-            .db
+            .db()
             .prepare_cached(&format!("{REGISTRY} WHERE service_id = ?1 ORDER BY name"))
             .map_err(failed)?;
         let ids = services
@@ -243,89 +276,13 @@ impl Snapshot<'_> {
         Ok(())
     }
 
-    /// Whether a name is final on the chain without its last `depth - 1` blocks.
-    ///
-    /// # Errors
-    /// Where the file cannot be read.
-    pub fn finality(&self, entry: &Entry, depth: NonZeroU32) -> Result<Finality> {
-        let judged = self
-            .tip
-            .and_then(|tip| rules::judged_height(self.params(), tip.height, depth));
-        let unopened = match judged {
-            None => None,
-            Some(judged) => self.earliest_unopened(entry.service_id, judged)?,
-        };
-        Ok(rules::finality(
-            judged,
-            entry.claim.height,
-            entry.priority,
-            unopened,
-        ))
-    }
-
-    fn earliest_unopened(&self, service_id: i64, judged: Height) -> Result<Option<Position>> {
-        let key = (service_id, judged);
-        if let Some(found) = self.unopened.borrow().get(&key) {
-            return Ok(*found);
-        }
-        let found = self
-            .find_earliest_unopened(service_id, judged)
-            .map_err(|error| self.failed(error))?;
-        self.unopened.borrow_mut().insert(key, found);
-        Ok(found)
-    }
-
-    /// The earliest reservation that can still be opened behind `judged`: either it is unopened
-    /// today, or it was opened only later. What was opened later was opened within the window, so
-    /// both looks are short whatever the depth.
-    fn find_earliest_unopened(
-        &self,
-        service_id: i64,
-        judged: Height,
-    ) -> rusqlite::Result<Option<Position>> {
-        let heights = rules::openable(self.params(), judged);
-        let before = match heights.start.checked_sub(1) {
-            Some(below) => last_effect(&self.db, below)?,
-            None => 0,
-        };
-        let until = last_effect(&self.db, judged)?;
-        let window_end = judged.saturating_add(self.params().window);
-        let opened_until = match self.tip {
-            Some(tip) => last_effect(&self.db, window_end.min(tip.height))?,
-            None => until,
-        };
-        let unopened: Option<EffectNumber> = self
-            .db
-            .prepare_cached(
-                "SELECT min(effect) FROM reservations INDEXED BY unopened
-                 WHERE service_id = ?1 AND opened IS NULL AND effect > ?2 AND effect <= ?3",
-            )?
-            .query_row((service_id, before, until), |row| row.get(0))?;
-        let opened_later: Option<EffectNumber> = self
-            .db
-            .prepare_cached(
-                "SELECT min(o.reservation)
-                 FROM openings AS o CROSS JOIN reservations AS r ON r.effect = o.reservation
-                 WHERE o.effect > ?3 AND o.effect <= ?4
-                 AND o.reservation > ?2 AND o.reservation <= ?3 AND r.service_id = ?1",
-            )?
-            .query_row((service_id, before, until, opened_until), |row| row.get(0))?;
-        let Some(earliest) = unopened.into_iter().chain(opened_later).min() else {
-            return Ok(None);
-        };
-        self.db
-            .prepare_cached("SELECT height, tx_index FROM reservations WHERE effect = ?1")?
-            .query_row([earliest], |row| position(row, 0))
-            .map(Some)
-    }
-
     /// What happened to a name, oldest first; empty where nobody ever held it.
     ///
     /// # Errors
     /// Where the file cannot be read.
     pub fn history(&self, name: &QualifiedName) -> Result<Vec<Version>> {
         let read = || {
-            self.db
+            self.db()
                 .prepare_cached(
                     "WITH RECURSIVE history (effect) AS (
                          SELECT n.effect FROM names AS n JOIN services AS s USING (service_id)
@@ -352,7 +309,7 @@ impl Snapshot<'_> {
     /// Where the file cannot be read.
     pub fn digest(&self, height: Height) -> Result<Option<(BlockHash, Digest)>> {
         let read = || {
-            self.db
+            self.db()
                 .prepare_cached("SELECT hash, digest FROM blocks WHERE height = ?1")?
                 .query_row([height], |row| {
                     let (Column(hash), Column(digest)) = (row.get(0)?, row.get(1)?);
@@ -368,7 +325,7 @@ impl Snapshot<'_> {
     /// # Errors
     /// Where the file cannot be read.
     pub fn counts(&self) -> Result<Counts> {
-        self.db
+        self.db()
             .query_row(
                 "SELECT (SELECT count(*) FROM names), (SELECT count(*) FROM services),
                      (SELECT count(*) FROM reservations),
@@ -388,7 +345,11 @@ impl Snapshot<'_> {
 
     /// The connection, inside the snapshot's transaction.
     pub(crate) fn db(&self) -> &Connection {
-        &self.reader.db
+        self.reader.db()
+    }
+
+    pub(crate) fn memo(&self) -> &RefCell<Memo> {
+        self.reader.memo()
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -396,7 +357,7 @@ impl Snapshot<'_> {
     }
 
     pub(crate) fn failed(&self, error: rusqlite::Error) -> Error {
-        Error::on(&self.reader.path, error)
+        self.reader.failed(error)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which form of an answer a request prefers (RFC 9110, 12.5.1).
 
 /// The forms of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Format {
     /// `application/json`.
     Json,

@@ -1,7 +1,9 @@
 //! Entity tags: the tip's digest and the form of the answer, compared without a query.
 
+use super::accept::Format;
 use axum::http::{HeaderMap, header};
 use std::fmt;
+use std::num::NonZeroU32;
 
 /// A weak entity tag (RFC 9110, 8.8.3).
 ///
@@ -14,6 +16,18 @@ impl ETag {
     /// holds letters, digits, `-` and `.` only.
     pub(super) fn new(digest: impl fmt::Display, form: impl fmt::Display) -> ETag {
         ETag(format!("{digest}-{form}"))
+    }
+
+    /// The tag of what a name resolves to.
+    pub(super) fn of_name(
+        tip: &atname_store::Tip,
+        format: Format,
+        depth: NonZeroU32,
+        pending: bool,
+    ) -> ETag {
+        let pending = if pending { "-pending" } else { "" };
+        let format = format.as_str();
+        ETag::new(tip.digest, format_args!("{format}-{depth}{pending}"))
     }
 }
 

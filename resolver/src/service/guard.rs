@@ -5,7 +5,7 @@ use super::problem::{Cause, Kind, Problem};
 use super::seldom::Seldom;
 use super::server::Limits;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use std::time::Instant;
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 /// Anybody's page may read what anybody may read, and the headers that tell how old it is.
-const ALWAYS: [(HeaderName, HeaderValue); 4] = [
+pub(super) const ALWAYS: [(HeaderName, HeaderValue); 4] = [
     (
         header::ACCESS_CONTROL_ALLOW_ORIGIN,
         HeaderValue::from_static("*"),
@@ -43,6 +43,49 @@ impl Guard {
         Guard {
             limits: limits.clone(),
             overloads: Arc::default(),
+        }
+    }
+
+    /// Gives a response the headers that every one has, and the log its line.
+    pub(super) fn finish(
+        &self,
+        started: Instant,
+        method: &Method,
+        path: &str,
+        response: &mut Response,
+    ) {
+        response.headers_mut().extend(ALWAYS);
+        let cause = response.extensions().get::<Cause>();
+        self.log(started, method, path, response.status(), cause);
+    }
+
+    /// Writes the line of a request to the log.
+    pub(super) fn log(
+        &self,
+        started: Instant,
+        method: &Method,
+        path: &str,
+        status: StatusCode,
+        cause: Option<&Cause>,
+    ) {
+        let status = status.as_u16();
+        let elapsed = started.elapsed();
+        match cause {
+            Some(Cause { kind, text }) if *kind == Kind::Internal => {
+                tracing::error!(%method, ?path, status, cause = text, "failed");
+            }
+            // Whoever causes these must not fill the log as well.
+            Some(Cause { kind, .. })
+                if *kind == Kind::Overloaded
+                    && let Some(count) = self.overloads.count(started) =>
+            {
+                tracing::warn!(%method, ?path, status, count, "too many connections at once");
+            }
+            // Not synced is among these: whoever waits for the indexer asks again and again.
+            Some(Cause { text, .. }) => {
+                tracing::debug!(%method, ?path, status, ?elapsed, cause = text, "refused");
+            }
+            None => tracing::debug!(%method, ?path, status, ?elapsed, "answered"),
         }
     }
 }
@@ -75,27 +118,7 @@ pub(super) async fn run(State(guard): State<Guard>, request: Request, next: Next
             .into_response(),
         }
     };
-    response.headers_mut().extend(ALWAYS);
-
-    let status = response.status().as_u16();
-    let elapsed = started.elapsed();
-    match response.extensions().get::<Cause>() {
-        Some(Cause { kind, text }) if *kind == Kind::Internal => {
-            tracing::error!(%method, ?path, status, cause = text, "failed");
-        }
-        // Whoever causes these must not fill the log as well.
-        Some(Cause { kind, .. })
-            if *kind == Kind::Overloaded
-                && let Some(count) = guard.overloads.count(started) =>
-        {
-            tracing::warn!(%method, ?path, status, count, "too many connections at once");
-        }
-        // Not synced is among these: whoever waits for the indexer asks again and again.
-        Some(Cause { text, .. }) => {
-            tracing::debug!(%method, ?path, status, ?elapsed, cause = text, "refused");
-        }
-        None => tracing::debug!(%method, ?path, status, ?elapsed, "answered"),
-    }
+    guard.finish(started, &method, &path, &mut response);
     response
 }
 

@@ -3,10 +3,12 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | `server` | accepts connections, limits them, shuts down |
-//! | `routes` | which request is answered by what |
+//! | `fast` | the way of most requests, before the router |
+//! | `routes` | which request is answered by what; the plain way |
 //! | `extract` | reads a request into types, or refuses it |
 //! | `accept`, `etag` | the headers of a request that choose the form of the answer |
-//! | `pool` | readers of the database, one for each request that runs |
+//! | `pool` | readers of the database that hold their snapshots, and go to a new tip together |
+//! | `prepared`, `answers` | what all answers at a tip have in common; finished ones |
 //! | `respond` | what an answer looks like: form, `ETag`, caching |
 //! | `problem` | what an error looks like (RFC 9457) |
 //! | `guard` | what holds for every request: time, size, headers, log |
@@ -15,10 +17,13 @@
 //! `resolver/README.md` is the reference of what it answers.
 
 mod accept;
+mod answers;
 mod etag;
 mod extract;
+mod fast;
 mod guard;
 mod pool;
+mod prepared;
 mod problem;
 mod respond;
 mod routes;

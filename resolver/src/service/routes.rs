@@ -8,7 +8,6 @@ use super::guard::{self, Guard};
 use super::pool::Pool;
 use super::problem::{Kind, Problem};
 use super::respond::Reply;
-use super::server::Limits;
 use crate::answer::Tip;
 use crate::database;
 use atname_protocol::Network;
@@ -25,7 +24,7 @@ use std::sync::Arc;
 type Answered = Result<Reply, Problem>;
 
 /// Every path of the service.
-pub(super) fn router(pool: Arc<Pool>, limits: &Limits) -> Router {
+pub(super) fn router(pool: Arc<Pool>, guard: Guard) -> Router {
     Router::new()
         .route("/resolve/", read(resolve))
         .route("/resolve/{*labels}", read(resolve))
@@ -36,15 +35,12 @@ pub(super) fn router(pool: Arc<Pool>, limits: &Limits) -> Router {
         .route("/readyz", read(readyz))
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
-        .layer(middleware::from_fn_with_state(
-            Guard::new(limits),
-            guard::run,
-        ))
+        .layer(middleware::from_fn_with_state(guard, guard::run))
         .with_state(pool)
 }
 
 /// What a connection gets that is one too many.
-pub(super) fn overloaded(limits: &Limits) -> Router {
+pub(super) fn overloaded(guard: Guard) -> Router {
     async fn refuse() -> Problem {
         Problem::new(
             Kind::Overloaded,
@@ -53,10 +49,7 @@ pub(super) fn overloaded(limits: &Limits) -> Router {
     }
     Router::new()
         .fallback(refuse)
-        .layer(middleware::from_fn_with_state(
-            Guard::new(limits),
-            guard::run,
-        ))
+        .layer(middleware::from_fn_with_state(guard, guard::run))
 }
 
 /// A path that can be read: GET, HEAD, OPTIONS.
@@ -71,19 +64,8 @@ where
 async fn resolve(State(pool): State<Arc<Pool>>, request: Resolve) -> Answered {
     pool.read(|snapshot| {
         let tip = database::synced(snapshot)?;
-        let etag = ETag::new(
-            tip.digest,
-            format_args!(
-                "{}-{}{}",
-                request.format.as_str(),
-                database::depth(snapshot, &request.options),
-                if request.options.pending {
-                    "-pending"
-                } else {
-                    ""
-                },
-            ),
-        );
+        let depth = database::depth(snapshot, &request.options);
+        let etag = ETag::of_name(&tip, request.format, depth, request.options.pending);
         // The tag was given with a 200 of this path, and the registry is as it was then: it would
         // be a 200 again (RFC 9110, 13.2.1).
         if request.if_none_match.lists(&etag) {

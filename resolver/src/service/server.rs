@@ -1,13 +1,20 @@
 //! The server: accepts connections, holds them to its limits, and ends when it is asked to.
 
+use super::fast::App;
+use super::guard::Guard;
 use super::pool::Pool;
 use super::routes;
 use super::seldom::Seldom;
 use axum::Router;
+use axum::body::Bytes;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener as Listener};
@@ -147,8 +154,10 @@ impl Server {
             reason,
         })?;
         let Config { db, limits, .. } = self.config;
-        let mut door = Door::new(routes::router(Arc::new(Pool::new(db)), &limits), &limits);
+        let pool = Arc::new(Pool::new(db));
+        let mut door = Door::new(&pool, &limits);
         let failures = Seldom::default();
+        let idle = tokio::spawn(async move { pool.let_go_when_idle().await });
         let mut shutdown = pin!(shutdown);
         tracing::info!(address = %self.address, "listening");
         loop {
@@ -168,6 +177,7 @@ impl Server {
             }
         }
         drop(listener);
+        idle.abort();
         door.close(limits.shutdown_timeout).await;
         Ok(())
     }
@@ -176,7 +186,7 @@ impl Server {
 /// Who is in, and who may come in.
 struct Door {
     http: http1::Builder,
-    app: Router,
+    app: App,
     places: Arc<Semaphore>,
     overloaded: Router,
     refusals: Arc<Semaphore>,
@@ -185,7 +195,9 @@ struct Door {
 }
 
 impl Door {
-    fn new(app: Router, limits: &Limits) -> Door {
+    fn new(pool: &Arc<Pool>, limits: &Limits) -> Door {
+        let guard = Guard::new(limits);
+        let plain = routes::router(Arc::clone(pool), guard.clone());
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
@@ -193,9 +205,9 @@ impl Door {
             .max_buf_size(limits.header_bytes.max(8 << 10));
         Door {
             http,
-            app,
+            app: App::new(Arc::clone(pool), guard.clone(), plain),
             places: Arc::new(Semaphore::new(limits.connections)),
-            overloaded: routes::overloaded(limits),
+            overloaded: routes::overloaded(guard),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             graceful: GracefulShutdown::new(),
             tasks: JoinSet::new(),
@@ -209,22 +221,29 @@ impl Door {
         } else if let Ok(place) = Arc::clone(&self.refusals).try_acquire_owned() {
             let mut http = self.http.clone();
             http.keep_alive(false);
-            self.serve(http, stream, self.overloaded.clone(), place);
+            let overloaded = TowerToHyperService::new(self.overloaded.clone());
+            self.serve(http, stream, overloaded, place);
         } else {
             tracing::debug!("closed a connection unread: there are too many");
         }
     }
 
-    fn serve(
+    fn serve<S, B>(
         &mut self,
         http: http1::Builder,
         stream: TcpStream,
-        app: Router,
+        app: S,
         place: OwnedSemaphorePermit,
-    ) {
+    ) where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
+        S::Future: Send,
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+            + Send
+            + 'static,
+    {
         // An answer is one small packet: waiting for more to fill it would only delay it.
         let _ = stream.set_nodelay(true);
-        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+        let connection = http.serve_connection(TokioIo::new(stream), app);
         let connection = self.graceful.watch(connection);
         self.tasks.spawn(async move {
             if let Err(error) = connection.await {

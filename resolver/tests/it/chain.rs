@@ -5,6 +5,7 @@ use atname_protocol::{
 };
 use atname_store::{BlockHeader, Writer};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A transaction as the rules read it.
@@ -166,8 +167,10 @@ impl Chain {
         self.writer().note_node(height, &hash).unwrap();
     }
 
+    /// What it commits, a service that runs has noticed when this returns.
     pub(crate) fn commit(&mut self) {
         self.writer().commit().unwrap();
+        std::thread::sleep(STALE);
     }
 
     /// The next block, and the node at it.
@@ -203,6 +206,9 @@ impl Chain {
         self.writer = None;
     }
 }
+
+/// For how long a service may answer from what was before: a millisecond, and some for a clock.
+pub(crate) const STALE: Duration = Duration::from_millis(2);
 
 /// The height of the world's tip.
 pub(crate) const TIP: u32 = 8;

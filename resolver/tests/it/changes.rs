@@ -1,6 +1,6 @@
 //! Answers while the database changes under the service.
 
-use crate::chain::{TIP, Wish, coin, hex, wish, world};
+use crate::chain::{STALE, TIP, Wish, coin, hex, wish, world};
 use crate::client::serve;
 use atname_protocol::Key;
 
@@ -66,6 +66,7 @@ fn a_file_that_takes_the_place_of_another_is_noticed() {
         let _ = std::fs::remove_file(log);
     }
     std::fs::rename(new.db(), old.db()).unwrap();
+    std::thread::sleep(STALE);
     assert_eq!(server.get("/resolve/cjb").json()["key"], hex(0x66));
 }
 

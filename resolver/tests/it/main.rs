@@ -26,6 +26,8 @@ mod conditions;
 mod hostile;
 #[cfg(feature = "service")]
 mod operations;
+#[cfg(feature = "service")]
+mod parity;
 
 #[cfg(all(feature = "http", feature = "service"))]
 mod agreement;

@@ -1,6 +1,6 @@
 //! Tip, parameters, digests, health; and a database that is not there, behind, or broken.
 
-use crate::chain::{Chain, TIP, world};
+use crate::chain::{Chain, STALE, TIP, world};
 use crate::client::{serve, serve_with};
 use atname_protocol::{Digest, Network};
 use serde_json::json;
@@ -157,11 +157,13 @@ fn a_database_that_is_not_there_yet_is_waited_for() {
     std::fs::write(&db, "").unwrap();
     server.get("/resolve/cjb").problem(503, "not-synced");
     std::fs::remove_file(&db).unwrap();
+    std::thread::sleep(STALE);
 
     chain.close();
     std::fs::rename(chain.db(), &db).unwrap();
     assert_eq!(server.get("/resolve/cjb").status, 200);
     std::fs::remove_file(&db).unwrap();
+    std::thread::sleep(STALE);
     server.get("/resolve/cjb").problem(503, "not-synced");
 }
 

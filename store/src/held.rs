@@ -1,0 +1,87 @@
+//! A reader that stays at one tip from question to question: to begin and end a transaction costs as
+//! much as to look up a name.
+
+use crate::error::Result;
+use crate::reader::{Present, Reader, Snapshot};
+use std::path::Path;
+
+/// A reader that holds its snapshot until it is told to look again or to let go.
+///
+/// While it holds one, the database's log is not begun anew: renew it soon after a commit, and
+/// release it when nobody asks.
+pub struct Held {
+    reader: Reader,
+    data_version: Option<i64>,
+    present: Option<Present>,
+}
+
+impl Held {
+    /// Opens a registry, without a snapshot yet. It keeps up to `cache` KiB of the file in memory.
+    ///
+    /// # Errors
+    /// Those of [`Reader::open`].
+    pub fn open(path: &Path, cache: u32) -> Result<Held> {
+        let reader = Reader::open(path)?;
+        // A negative number of pages is a number of KiB.
+        reader
+            .db()
+            .pragma_update(None, "cache_size", -i64::from(cache))
+            .map_err(|error| reader.failed(error))?;
+        Ok(Held {
+            reader,
+            data_version: None,
+            present: None,
+        })
+    }
+
+    /// Goes to the registry as it is committed now, and says whether anybody has committed since
+    /// it last did. It may say so where nothing has changed, and never the other way round.
+    ///
+    /// # Errors
+    /// Where the file cannot be read; it has no snapshot then.
+    pub fn renew(&mut self) -> Result<bool> {
+        self.release();
+        let db = self.reader.db();
+        let begin = || {
+            db.prepare_cached("BEGIN")?.execute([])?;
+            // A transaction begins with its first read, which this is.
+            let data_version = db
+                .prepare_cached("PRAGMA data_version")?
+                .query_row([], |row| row.get(0))?;
+            let known = self.data_version == Some(data_version);
+            match self.present.filter(|_| known) {
+                Some(present) => Ok((data_version, present, false)),
+                None => Ok((data_version, self.reader.present()?, true)),
+            }
+        };
+        match begin() {
+            Ok((data_version, present, changed)) => {
+                self.data_version = Some(data_version);
+                self.present = Some(present);
+                Ok(changed)
+            }
+            Err(error) => {
+                self.present = None;
+                self.release();
+                Err(self.reader.failed(error))
+            }
+        }
+    }
+
+    /// Lets go of the snapshot, where there is one.
+    pub fn release(&mut self) {
+        let db = self.reader.db();
+        if !db.is_autocommit() {
+            // It has only read: there is nothing that could fail to be kept.
+            let _ = db
+                .prepare_cached("COMMIT")
+                .and_then(|mut end| end.execute([]));
+        }
+    }
+
+    /// The snapshot that it holds.
+    pub fn snapshot(&self) -> Option<Snapshot<'_>> {
+        let present = self.present.filter(|_| !self.reader.db().is_autocommit())?;
+        Some(self.reader.snapshot_at(present))
+    }
+}

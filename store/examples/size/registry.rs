@@ -1,58 +1,15 @@
-//! Makes a registry of N names as the writer would, and prints what it weighs and how long it took:
-//! `cargo run --release -p atname-store --example size -- 1000000`.
-
-#![allow(
-    clippy::indexing_slicing,
-    reason = "the ranges are constants within arrays of known size"
-)]
+//! A registry of N names as the writer would make it, with names that can be told by their number.
 
 use atname_protocol::{
     BlockHash, Commitment, Key, Network, OutPoint, QualifiedName, Record, Transaction, Txid,
 };
-use atname_store::{BlockHeader, Reader, Writer};
-use std::time::Instant;
+use atname_store::{BlockHeader, Writer};
 
 /// Names a block: about what fits into one.
 const PER_BLOCK: u64 = 2000;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let names: u64 = match std::env::args().nth(1) {
-        Some(count) => count.parse()?,
-        None => 100_000,
-    };
-    let folder = tempfile::tempdir()?;
-    let path = folder.path().join("atname.sqlite");
-    let started = Instant::now();
-    make(&path, names)?;
-    let seconds = started.elapsed().as_secs_f64();
-    let bytes = std::fs::metadata(&path)?.len();
-    println!(
-        "{names} names in {seconds:.1} s; {bytes} bytes, {:.1} a name",
-        bytes as f64 / names as f64
-    );
-
-    let started = Instant::now();
-    drop(Writer::open(&path, Network::Regtest.params())?);
-    println!("writer opened in {:.2} s", started.elapsed().as_secs_f64());
-
-    let started = Instant::now();
-    let reader = Reader::open(&path)?;
-    drop(reader.snapshot()?);
-    println!("reader opened in {:.4} s", started.elapsed().as_secs_f64());
-
-    let lookups = 200_000.min(names);
-    let started = Instant::now();
-    for number in 0..lookups {
-        let snapshot = reader.snapshot()?;
-        let found = snapshot.get(&name(mix(number) % names)?)?;
-        found.ok_or("a name is missing")?;
-    }
-    let micros = started.elapsed().as_secs_f64() * 1e6 / lookups as f64;
-    println!("{micros:.2} µs a lookup, its snapshot included");
-    Ok(())
-}
-
-fn make(path: &std::path::Path, names: u64) -> Result<(), Box<dyn std::error::Error>> {
+/// Makes the registry, all of it final.
+pub(crate) fn make(path: &std::path::Path, names: u64) -> Result<(), Box<dyn std::error::Error>> {
     let mut writer = Writer::open(path, Network::Regtest.params())?;
     let mut parent = BlockHash::from_bytes([0; 32]);
     for height in 0..=(names.div_ceil(PER_BLOCK) as u32) {
@@ -117,7 +74,7 @@ fn send(
 }
 
 /// Names of some 5 to 15 letters and digits, in no order.
-fn name(number: u64) -> Result<QualifiedName, Box<dyn std::error::Error>> {
+pub(crate) fn name(number: u64) -> Result<QualifiedName, Box<dyn std::error::Error>> {
     let scattered = mix(number);
     let length = 3 + (scattered % 7) as usize;
     let text = format!("{}-{number:x}", &format!("{scattered:016x}")[..length]);
@@ -143,7 +100,7 @@ fn bytes(seed: u64) -> [u8; 32] {
 }
 
 /// splitmix64.
-fn mix(seed: u64) -> u64 {
+pub(crate) fn mix(seed: u64) -> u64 {
     let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -14,7 +14,8 @@ use std::time::Instant;
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
 /// Anybody's page may read what anybody may read, and the headers that tell how old it is.
-pub(super) const ALWAYS: [(HeaderName, HeaderValue); 4] = [
+/// What a browser shows of an answer runs nothing, loads nothing, and stands in nobody's frame.
+pub(super) const ALWAYS: [(HeaderName, HeaderValue); 5] = [
     (
         header::ACCESS_CONTROL_ALLOW_ORIGIN,
         HeaderValue::from_static("*"),
@@ -27,6 +28,10 @@ pub(super) const ALWAYS: [(HeaderName, HeaderValue); 4] = [
     (
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
+    ),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
     ),
 ];
 

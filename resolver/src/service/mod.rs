@@ -3,6 +3,7 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | `server` | accepts connections, limits them, shuts down |
+//! | `descriptors`, `patience` | what the system allows for them, and clients that do not read |
 //! | `fast` | the way of most requests, before the router |
 //! | `routes` | which request is answered by what; the plain way |
 //! | `extract` | reads a request into types, or refuses it |
@@ -18,10 +19,12 @@
 
 mod accept;
 mod answers;
+mod descriptors;
 mod etag;
 mod extract;
 mod fast;
 mod guard;
+mod patience;
 mod pool;
 mod prepared;
 mod problem;

@@ -179,6 +179,8 @@ impl Problem {
             members: Box::new(Members::Parameter {
                 parameter: parameter.into(),
             }),
+            // Whoever mistakes a parameter may have put a secret there: the log is not told which.
+            cause: Some("a parameter that is none".into()),
             ..Problem::new(Kind::InvalidParameter, detail)
         }
     }

@@ -1,7 +1,9 @@
 //! The server: accepts connections, holds them to its limits, and ends when it is asked to.
 
+use super::descriptors;
 use super::fast::App;
 use super::guard::Guard;
+use super::patience::Patience;
 use super::pool::Pool;
 use super::routes;
 use super::seldom::Seldom;
@@ -11,7 +13,7 @@ use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
@@ -32,6 +34,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections beyond the limit that are told so at the same time; the ones after that are closed.
 const REFUSALS: usize = 64;
 
+/// How long one of them may take to say what it wants, so that others are told, too.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// What a server needs to know.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -48,14 +53,17 @@ pub struct Config {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Connections at a time: 1024. One more is answered 503 and closed.
+    /// Connections at a time: 1024, or as many as the system allows. One more is answered 503 and
+    /// closed.
     pub connections: usize,
     /// How long a client may take for the head of a request, and an idle connection stays open:
     /// 10 seconds.
     pub header_timeout: Duration,
     /// How long a request may take that is complete but for its body: 10 seconds.
     pub request_timeout: Duration,
-    /// Bytes of request line and headers together: 64 KiB.
+    /// How long a client may not read anything of what it is sent: 10 seconds.
+    pub write_timeout: Duration,
+    /// Bytes of request line and headers together: 16 KiB.
     pub header_bytes: usize,
     /// Bytes of a request's body: 256 KiB.
     pub body_bytes: u64,
@@ -69,7 +77,8 @@ impl Default for Limits {
             connections: 1024,
             header_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(10),
-            header_bytes: 64 << 10,
+            write_timeout: Duration::from_secs(10),
+            header_bytes: 16 << 10,
             body_bytes: 256 << 10,
             shutdown_timeout: Duration::from_secs(5),
         }
@@ -153,7 +162,18 @@ impl Server {
             address: self.address,
             reason,
         })?;
-        let Config { db, limits, .. } = self.config;
+        let Config { db, mut limits, .. } = self.config;
+        let wanted = limits.connections.saturating_add(REFUSALS);
+        let room = descriptors::room_for(wanted);
+        if room < wanted {
+            limits.connections = room.saturating_sub(REFUSALS).max(1);
+            let connections = limits.connections;
+            tracing::warn!(
+                connections,
+                "the system lets this process open too few files for more connections than this: \
+                 raise the limit (ulimit -n, LimitNOFILE in systemd)"
+            );
+        }
         let pool = Arc::new(Pool::new(db));
         let mut door = Door::new(&pool, &limits);
         let failures = Seldom::default();
@@ -187,6 +207,7 @@ impl Server {
 struct Door {
     http: http1::Builder,
     app: App,
+    write_timeout: Duration,
     places: Arc<Semaphore>,
     overloaded: Router,
     refusals: Arc<Semaphore>,
@@ -206,6 +227,7 @@ impl Door {
         Door {
             http,
             app: App::new(Arc::clone(pool), guard.clone(), plain),
+            write_timeout: limits.write_timeout,
             places: Arc::new(Semaphore::new(limits.connections)),
             overloaded: routes::overloaded(guard),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
@@ -220,7 +242,7 @@ impl Door {
             self.serve(http, stream, self.app.clone(), place);
         } else if let Ok(place) = Arc::clone(&self.refusals).try_acquire_owned() {
             let mut http = self.http.clone();
-            http.keep_alive(false);
+            http.keep_alive(false).header_read_timeout(REFUSAL_TIMEOUT);
             let overloaded = TowerToHyperService::new(self.overloaded.clone());
             self.serve(http, stream, overloaded, place);
         } else {
@@ -243,7 +265,8 @@ impl Door {
     {
         // An answer is one small packet: waiting for more to fill it would only delay it.
         let _ = stream.set_nodelay(true);
-        let connection = http.serve_connection(TokioIo::new(stream), app);
+        let stream = Patience::new(stream, self.write_timeout);
+        let connection = http.serve_connection(stream, app);
         let connection = self.graceful.watch(connection);
         self.tasks.spawn(async move {
             if let Err(error) = connection.await {

@@ -14,7 +14,7 @@ fn long_and_broken_requests_are_refused_and_the_next_is_answered() {
         .get(&format!("/resolve/{long}"))
         .problem(400, "invalid-name");
     assert_eq!(problem["position"], 28);
-    let bad = server.get(&format!("/resolve/{}", "%C3%A9".repeat(5000)));
+    let bad = server.get(&format!("/resolve/{}", "%C3%A9".repeat(2000)));
     bad.problem(400, "invalid-name");
     assert!(bad.body.len() < 1000, "{}", bad.body.len());
     let bad = server.get(&format!("/resolve/cjb?{long}=1"));
@@ -122,6 +122,60 @@ fn a_slow_client_is_cut_off() {
         assert_ne!(Response::read(stream).status, 200);
     }
     assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_client_that_does_not_read_is_cut_off() {
+    let chain = world();
+    let server = serve_with(&chain.db(), |config| {
+        config.limits.connections = 1;
+        config.limits.write_timeout = Duration::from_millis(300);
+    });
+    let mut deaf = server.connect();
+    deaf.set_write_timeout(Some(Duration::from_millis(100)))
+        .unwrap();
+    let question = b"GET /resolve/cjb HTTP/1.1\r\nHost: test\r\n\r\n".repeat(1000);
+    while deaf.write_all(&question).is_ok() {}
+    assert_eq!(server.get("/healthz").status, 503);
+    // Its place is free long before it would be by any other limit.
+    let begun = Instant::now();
+    while server.get("/healthz").status != 200 {
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// One that is slow but reads is not: what it waits for it gets.
+#[test]
+fn a_client_that_reads_slowly_gets_everything() {
+    let chain = world();
+    let server = serve_with(&chain.db(), |config| {
+        config.limits.write_timeout = Duration::from_millis(500);
+    });
+    let mut slow = server.connect();
+    let many = 20_000;
+    let asked = std::thread::spawn({
+        let mut stream = slow.try_clone().unwrap();
+        move || {
+            let question = b"GET /resolve/cjb HTTP/1.1\r\nHost: test\r\n\r\n";
+            for _ in 1..many {
+                stream.write_all(question).unwrap();
+            }
+            let last = b"GET /resolve/cjb HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+            stream.write_all(last).unwrap();
+        }
+    });
+    let (mut answers, mut bytes) = (Vec::new(), [0; 1 << 20]);
+    loop {
+        match slow.read(&mut bytes).unwrap() {
+            0 => break,
+            read => answers.extend_from_slice(&bytes[..read]),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    asked.join().unwrap();
+    let text = String::from_utf8(answers).unwrap();
+    assert_eq!(text.matches("HTTP/1.1 200").count(), many);
 }
 
 #[test]

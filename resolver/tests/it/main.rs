@@ -23,11 +23,15 @@ mod client;
 #[cfg(feature = "service")]
 mod conditions;
 #[cfg(feature = "service")]
+mod files;
+#[cfg(feature = "service")]
 mod hostile;
 #[cfg(feature = "service")]
 mod operations;
 #[cfg(feature = "service")]
 mod parity;
+#[cfg(feature = "service")]
+mod truth;
 
 #[cfg(all(feature = "http", feature = "service"))]
 mod agreement;

@@ -165,7 +165,7 @@ fn a_client_that_reads_slowly_gets_everything() {
             stream.write_all(last).unwrap();
         }
     });
-    let (mut answers, mut bytes) = (Vec::new(), [0; 1 << 20]);
+    let (mut answers, mut bytes) = (Vec::new(), vec![0; 1 << 20]);
     loop {
         match slow.read(&mut bytes).unwrap() {
             0 => break,

@@ -1,5 +1,5 @@
-//! Random chains with random reorganisations through the store: the registry on disk is what the
-//! rules say of the chain that is left, whatever happened on the way, to the last row.
+//! Random chains through the store: the writer's image, the tables and a registry in memory give the
+//! rules the same answers, and readers are told what happened. (Reorganisations: `model.rs`.)
 //!
 //! `ATNAME_CASES=10000 cargo test -p atname-tests --test store --release` tries more than the usual
 //! hundred or so.
@@ -18,15 +18,14 @@ use atname_protocol::{
     BlockHash, Commitment, Effect, Height, Key, OutPoint, Params, QualifiedName, Record, Service,
     Txid, rules,
 };
-use atname_store::{BlockHeader, Counts, Reader, Snapshot, Version, VersionKind, Writer};
+use atname_store::{Counts, Reader, Snapshot, Version, VersionKind};
 use atname_tests::chain::{Block, Replay, Tx};
-use atname_tests::generator::{BlockPlan, World, block_plans, chain, world};
-use atname_tests::registry::{dump, rows};
+use atname_tests::follower::{Follower, readers_agree};
+use atname_tests::generator::chain;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::ops::Range;
-use std::path::Path;
 
 fn cases() -> ProptestConfig {
     let cases = std::env::var("ATNAME_CASES").map_or(120, |text| text.parse().unwrap());
@@ -34,171 +33,6 @@ fn cases() -> ProptestConfig {
         cases,
         failure_persistence: None,
         ..ProptestConfig::default()
-    }
-}
-
-/// A branch that leaves the chain, and what happens on its way into the registry.
-#[derive(Debug, Clone)]
-struct Fork {
-    /// How much of the chain stays, in thousandths of it.
-    kept: usize,
-    plans: Vec<BlockPlan>,
-    /// Whether the writer is closed and opened again after these blocks are connected.
-    reopen: bool,
-    /// Whether what was connected before the fork was committed.
-    commit: bool,
-    /// Whether the process ends between these blocks and their commit, and another begins anew.
-    crash: bool,
-}
-
-fn fork() -> impl Strategy<Value = Fork> {
-    (
-        0..1000_usize,
-        block_plans(0..10),
-        any::<bool>(),
-        any::<bool>(),
-        any::<bool>(),
-    )
-        .prop_map(|(kept, plans, reopen, commit, crash)| Fork {
-            kept,
-            plans,
-            reopen,
-            commit,
-            crash,
-        })
-}
-
-fn story() -> impl Strategy<Value = (World, Vec<BlockPlan>, Vec<Fork>)> {
-    (
-        world(),
-        block_plans(3..14),
-        proptest::collection::vec(fork(), 1..4),
-    )
-}
-
-/// A writer that is moved from chain to chain as the follow loop moves it.
-struct Follower {
-    writer: Writer,
-}
-
-impl Follower {
-    fn new(path: &Path, params: &Params) -> Follower {
-        Follower {
-            writer: Writer::open(path, params).unwrap(),
-        }
-    }
-
-    fn follow(&mut self, blocks: &[Block]) {
-        let first = self.writer.params().first_height;
-        while let Some(tip) = self.writer.tip() {
-            let there = blocks.get(tip.height as usize);
-            if there.is_some_and(|block| block.hash == tip.hash) {
-                break;
-            }
-            self.writer.disconnect_tip().unwrap();
-        }
-        let next = self.writer.tip().map_or(first, |tip| tip.height + 1);
-        for block in blocks.iter().skip(next as usize) {
-            self.connect(blocks, block);
-        }
-    }
-
-    fn connect(&mut self, blocks: &[Block], block: &Block) {
-        let parent = block
-            .height
-            .checked_sub(1)
-            .map_or(BlockHash::from_bytes([0; 32]), |below: Height| {
-                blocks[below as usize].hash
-            });
-        let mut open = self
-            .writer
-            .block(BlockHeader {
-                height: block.height,
-                hash: block.hash,
-                parent,
-            })
-            .unwrap();
-        for (index, tx) in (0..).zip(&block.txs) {
-            tx.read(|read| open.transaction(index, read, || tx.txid))
-                .unwrap();
-        }
-        open.connect().unwrap();
-    }
-}
-
-/// What readers see is what the rules say of these blocks, at every height and depth.
-fn agrees(path: &Path, params: &Params, blocks: &[Block]) -> Result<(), TestCaseError> {
-    let replay = Replay::new(params, blocks);
-    let tip = replay.tip();
-    for depth in (1..=10).filter_map(NonZeroU32::new) {
-        let found = rows(path, depth).unwrap();
-        prop_assert_eq!(found, replay.rows(tip, depth), "depth {}", depth);
-    }
-    let reader = Reader::open(path).unwrap();
-    let snapshot = reader.snapshot().unwrap();
-    for block in blocks {
-        let found = snapshot.digest(block.height).unwrap();
-        let expected = (block.height >= params.first_height).then(|| {
-            let judged = replay.at(block.height).unwrap();
-            (block.hash, judged.digest)
-        });
-        prop_assert_eq!(found, expected, "digest at {}", block.height);
-    }
-    Ok(())
-}
-
-proptest! {
-    #![proptest_config(cases())]
-
-    #[test]
-    fn whatever_happened_the_registry_is_that_of_the_chain((world, plans, forks) in story()) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("moved.sqlite");
-        let mut blocks = world.grow(&[], &plans);
-        let mut follower = Follower::new(&path, &world.params);
-        let mut committed = dump(&path).unwrap();
-        follower.follow(&blocks);
-        for (number, fork) in forks.iter().enumerate() {
-            if fork.commit {
-                follower.writer.commit().unwrap();
-                agrees(&path, &world.params, &blocks)?;
-                committed = dump(&path).unwrap();
-            }
-            let kept = blocks.len() * fork.kept / 1000;
-            blocks = world.grow(&blocks[..kept], &fork.plans);
-            follower.follow(&blocks);
-            if fork.crash {
-                prop_assert_eq!(&dump(&path).unwrap(), &committed, "seen too early");
-                drop(follower);
-                prop_assert_eq!(&dump(&path).unwrap(), &committed, "kept though never committed");
-                follower = Follower::new(&path, &world.params);
-                follower.follow(&blocks);
-            }
-            if fork.reopen {
-                follower.writer.commit().unwrap();
-                committed = dump(&path).unwrap();
-                drop(follower);
-                follower = Follower::new(&path, &world.params);
-                follower.follow(&blocks);
-            }
-            prop_assert_eq!(
-                follower.writer.tip().map(|tip| tip.hash),
-                blocks.last().map(|block| block.hash).filter(|_| {
-                    blocks.len() as u32 > world.params.first_height
-                }),
-                "fork {}", number
-            );
-        }
-        follower.writer.commit().unwrap();
-        drop(follower);
-        agrees(&path, &world.params, &blocks)?;
-
-        let plain = folder.path().join("plain.sqlite");
-        let mut follower = Follower::new(&plain, &world.params);
-        follower.follow(&blocks);
-        follower.writer.commit().unwrap();
-        drop(follower);
-        prop_assert_eq!(dump(&path).unwrap(), dump(&plain).unwrap());
     }
 }
 
@@ -393,10 +227,10 @@ proptest! {
         let replay = Replay::new(&world.params, &blocks);
         let questions = Questions::of(&blocks);
         let mut effects = Vec::new();
-        let mut follower = Follower::new(&path, &world.params);
+        let mut follower = Follower::new(&path, &world.params).unwrap();
         let reader = Reader::open(&path).unwrap();
         for block in &blocks[(world.params.first_height as usize).min(blocks.len())..] {
-            follower.connect(&blocks, block);
+            follower.connect(&blocks, block).unwrap();
             follower.writer.commit().unwrap();
             let judged = replay.at(block.height).unwrap();
             effects.extend(&judged.effects);
@@ -461,10 +295,10 @@ fn what_was_opened_only_later_was_unopened_before() {
         let blocks: Vec<Block> = (0..=opened).map(block).collect();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("atname.sqlite");
-        let mut follower = Follower::new(&path, &params);
-        follower.follow(&blocks);
+        let mut follower = Follower::new(&path, &params).unwrap();
+        follower.follow(&blocks, || {}).unwrap();
         follower.writer.commit().unwrap();
-        agrees(&path, &params, &blocks).unwrap();
+        readers_agree(&path, &Replay::new(&params, &blocks), &blocks).unwrap();
         // One snapshot answers for every depth: what it remembers of one is not taken for another.
         let reader = Reader::open(&path).unwrap();
         let snapshot = reader.snapshot().unwrap();

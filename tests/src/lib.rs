@@ -1,13 +1,16 @@
 //! What the tests across the crates share.
 
+pub mod agree;
 pub mod bitcoind;
 pub mod chain;
 pub mod faults;
+pub mod follower;
 pub mod generator;
-mod message;
+pub mod naive;
 pub mod names;
 pub mod proxy;
 pub mod registry;
+pub mod story;
 pub mod traffic;
 pub mod truth;
 pub mod vectors;

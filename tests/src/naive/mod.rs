@@ -1,19 +1,29 @@
 //! A second reading of `docs/protocol.md`, as plain as it can be: the history is one list of events,
-//! and every question is answered by going through all of it.
+//! and every question is answered by going through all of it. It shares no code with the rules.
 
-use atname_tests::chain::{Block, Tx};
-use sha2::{Digest as _, Sha256};
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "the model is to be plain; its words are those of the protocol"
+)]
+
+mod digest;
+pub mod record;
+
+use crate::chain::{Block, Tx};
+use record::{Record, commitment, record};
 
 /// Height, then index in the block.
-pub(crate) type At = (u32, u32);
+pub type At = (u32, u32);
 /// Service, then name.
-pub(crate) type Name = (String, String);
-pub(crate) type Hash = [u8; 32];
+pub type Name = (String, String);
+pub type Hash = [u8; 32];
 /// Txid, then output.
-pub(crate) type Coin = (Hash, u32);
+pub type Coin = (Hash, u32);
 
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Event {
+pub enum Event {
     Updated(Name, Setting),
     Dormant(Name),
     Reserved(String, Hash),
@@ -23,49 +33,48 @@ pub(crate) enum Event {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Setting {
-    pub(crate) key: Vec<u8>,
-    pub(crate) script: Vec<u8>,
-    pub(crate) vout: u32,
+pub struct Setting {
+    pub key: Vec<u8>,
+    pub script: Vec<u8>,
+    pub vout: u32,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Entry {
-    pub(crate) at: At,
-    pub(crate) txid: Hash,
-    pub(crate) event: Event,
+pub struct Entry {
+    pub at: At,
+    pub txid: Hash,
+    pub event: Event,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Held {
-    pub(crate) key: Vec<u8>,
-    pub(crate) script: Vec<u8>,
-    pub(crate) coin: Option<Coin>,
-    pub(crate) priority: At,
-    pub(crate) claim: At,
+pub struct Held {
+    pub key: Vec<u8>,
+    pub script: Vec<u8>,
+    pub coin: Option<Coin>,
+    pub priority: At,
+    pub claim: At,
 }
 
 #[derive(Debug)]
-pub(crate) struct History {
+pub struct History {
     window: u32,
     first_height: u32,
-    pub(crate) entries: Vec<Entry>,
-}
-
-enum Record {
-    Reserve(String, Hash),
-    Name(Name, Vec<u8>),
+    /// Height and hash.
+    blocks: Vec<(u32, Hash)>,
+    pub entries: Vec<Entry>,
 }
 
 impl History {
-    pub(crate) fn of(window: u32, first_height: u32, blocks: &[Block]) -> History {
+    pub fn of(window: u32, first_height: u32, blocks: &[Block]) -> History {
         let mut history = History {
             window,
             first_height,
+            blocks: vec![],
             entries: vec![],
         };
         for block in blocks {
             if block.height >= first_height {
+                history.blocks.push((block.height, *block.hash.as_bytes()));
                 for (index, tx) in block.txs.iter().enumerate() {
                     history.transaction((block.height, index as u32), tx);
                 }
@@ -74,7 +83,7 @@ impl History {
         history
     }
 
-    pub(crate) fn names(&self) -> Vec<Name> {
+    pub fn names(&self) -> Vec<Name> {
         let mut names = vec![];
         for entry in &self.entries {
             if let Event::Claimed(name, ..) = &entry.event
@@ -89,7 +98,16 @@ impl History {
         names
     }
 
-    pub(crate) fn held(&self, wanted: &Name) -> Option<Held> {
+    /// Every name that is held, in order.
+    pub fn registry(&self) -> Vec<(Name, Held)> {
+        let held = |name: Name| {
+            let held = self.held(&name).unwrap();
+            (name, held)
+        };
+        self.names().into_iter().map(held).collect()
+    }
+
+    pub fn held(&self, wanted: &Name) -> Option<Held> {
         let mut held: Option<Held> = None;
         for Entry { at, txid, event } in &self.entries {
             match event {
@@ -125,7 +143,7 @@ impl History {
     }
 
     /// [F1] to [F5]: `self` is the history up to the judged height.
-    pub(crate) fn is_final(&self, judged: i64, service: &str, priority: At, claim: At) -> bool {
+    pub fn is_final(&self, judged: i64, service: &str, priority: At, claim: At) -> bool {
         if judged < i64::from(self.first_height) || i64::from(claim.0) > judged {
             return false;
         }
@@ -228,62 +246,4 @@ impl History {
         }
         vec![]
     }
-}
-
-fn commitment(name: &Name, key: &[u8], script: &[u8]) -> Hash {
-    let tag = Sha256::digest(b"atname/reserve");
-    let mut message = [tag, tag].concat();
-    message.extend(format!("@{}!{}!", name.0, name.1).bytes());
-    for byte in key {
-        message.extend(format!("{byte:02x}").bytes());
-    }
-    message.extend(script);
-    Sha256::digest(message).into()
-}
-
-fn record(script: &[u8]) -> Option<Record> {
-    let data = match script.len() {
-        3..=77 if script[1] as usize == script.len() - 2 => &script[2..],
-        79..=83 if script[1] == 0x4c && script[2] as usize == script.len() - 3 => &script[3..],
-        _ => return None,
-    };
-    if script[0] != 0x6a || data.is_empty() || data[0] != b'@' {
-        return None;
-    }
-    let text = String::from_utf8(data[1..].to_vec()).ok()?;
-    let parts: Vec<&str> = text.split('!').collect();
-    if parts[0].len() > 14 || !is_label(parts[0]) {
-        return None;
-    }
-    let service = parts[0].to_owned();
-    match parts[..] {
-        [_, digits] => Some(Record::Reserve(
-            service,
-            bytes(digits, 32)?.try_into().unwrap(),
-        )),
-        [_, name, digits] if is_label(name) => {
-            Some(Record::Name((service, name.to_owned()), bytes(digits, 20)?))
-        }
-        _ => None,
-    }
-}
-
-fn is_label(text: &str) -> bool {
-    let mut good = !text.is_empty() && !text.starts_with('-') && !text.ends_with('-');
-    good &= !text.contains("--");
-    good && text
-        .bytes()
-        .all(|b| b"abcdefghijklmnopqrstuvwxyz0123456789-".contains(&b))
-}
-
-fn bytes(digits: &str, count: usize) -> Option<Vec<u8>> {
-    let mut values = vec![];
-    for digit in digits.bytes() {
-        values.push(b"0123456789abcdef".iter().position(|d| *d == digit)? as u8);
-    }
-    let pairs: Vec<u8> = values
-        .chunks(2)
-        .map(|pair| pair[0] * 16 + pair[pair.len() - 1])
-        .collect();
-    (values.len() == 2 * count).then_some(pairs)
 }

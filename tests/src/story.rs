@@ -1,0 +1,45 @@
+//! Random stories: a chain, and one branch after another that leaves it.
+
+use crate::generator::{BlockPlan, World, block_plans, world};
+use proptest::prelude::*;
+
+/// A branch that leaves the chain, and what happens on its way into the registry.
+#[derive(Debug, Clone)]
+pub struct Fork {
+    /// How much of the chain stays, in thousandths of it.
+    pub kept: usize,
+    /// The blocks that come instead; there may be fewer than left, or none.
+    pub plans: Vec<BlockPlan>,
+    /// Whether the writer is closed and opened again after these blocks are connected.
+    pub reopen: bool,
+    /// Whether what was connected before the fork was committed.
+    pub commit: bool,
+    /// Whether the process ends between these blocks and their commit, and another begins anew.
+    pub crash: bool,
+}
+
+fn fork() -> impl Strategy<Value = Fork> {
+    (
+        0..1000_usize,
+        block_plans(0..10),
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+    )
+        .prop_map(|(kept, plans, reopen, commit, crash)| Fork {
+            kept,
+            plans,
+            reopen,
+            commit,
+            crash,
+        })
+}
+
+/// A world, the plans of a first chain, and the forks that follow.
+pub fn story() -> impl Strategy<Value = (World, Vec<BlockPlan>, Vec<Fork>)> {
+    (
+        world(),
+        block_plans(3..14),
+        proptest::collection::vec(fork(), 1..4),
+    )
+}

@@ -246,7 +246,7 @@ fn claim(step: &Step<'_>, name: &Name, key: &[u8], owners: &[(Name, Held)], seen
         "taken over by the same key and script",
         held.key == setting.key && held.script == setting.script,
     );
-    let pays = step.tx.outputs.iter().any(|script| *script == held.script);
+    let pays = step.tx.outputs.contains(&held.script);
     seen.saw(
         "taken over asleep while its old script is paid",
         !awake && pays && held.script != setting.script,

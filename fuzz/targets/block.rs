@@ -1,0 +1,73 @@
+//! Raw blocks on top of a small registry: what does not decode is refused, what does has the same
+//! effects on disk as in memory, and is taken back without a trace.
+#![no_main]
+
+use atname_fuzz::{folder, params, registry};
+use atname_indexer::block::Block;
+use atname_protocol::state::Memory;
+use atname_store::Writer;
+use atname_tests::chain::{self, connect_block};
+use atname_tests::raw;
+use atname_tests::sample::Sample;
+use std::cell::RefCell;
+use tempfile::TempDir;
+
+struct Registry {
+    writer: Writer,
+    memory: Memory,
+    _folder: TempDir,
+}
+
+impl Registry {
+    fn new() -> Registry {
+        let folder = folder();
+        let path = registry(folder.path());
+        let mut memory = Memory::new();
+        let sample = Sample::new().expect("a sample");
+        for (height, (_, bytes)) in (0..).zip(&sample.blocks) {
+            let Ok(_) = connect_block(params(), &plain(height, bytes), &mut memory);
+        }
+        Registry {
+            writer: Writer::open(&path, params()).expect("a registry"),
+            memory,
+            _folder: folder,
+        }
+    }
+}
+
+fn plain(height: u32, bytes: &[u8]) -> chain::Block {
+    let block = bitcoin::consensus::deserialize(bytes).expect("a block that has decoded");
+    chain::Block::new(height, &block)
+}
+
+thread_local! {
+    static REGISTRY: RefCell<Registry> = RefCell::new(Registry::new());
+}
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    REGISTRY.with_borrow_mut(|registry| {
+        let Registry { writer, memory, .. } = registry;
+        let tip = writer.tip().expect("a tip");
+        let mut bytes = data.to_vec();
+        // The parent is what the tip is; nothing else in the header counts.
+        if let Some(parent) = bytes.get_mut(4..36) {
+            parent.copy_from_slice(tip.hash.as_bytes());
+        }
+        let hash = raw::hash(&bytes).unwrap_or(tip.hash);
+        let Ok(block) = Block::decode(hash, &bytes) else {
+            return;
+        };
+        let height = tip.height + 1;
+        let effects = block
+            .connect(height, writer)
+            .expect("a registry that takes blocks");
+        let Ok(expected) = connect_block(params(), &plain(height, &bytes), &mut memory.clone());
+        assert_eq!(effects, expected);
+        let behind = writer.tip().expect("a tip");
+        assert_eq!(behind.digest, tip.digest.next(&hash, &effects));
+        writer
+            .disconnect_tip()
+            .expect("a registry that gives blocks back");
+        assert_eq!(writer.tip(), Some(tip));
+    });
+});

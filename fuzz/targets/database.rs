@@ -1,0 +1,78 @@
+//! A database with changed bytes is opened, read and written, or refused: whatever is in it, with an
+//! error that is a sentence.
+#![no_main]
+
+use atname_fuzz::{folder, params, registry};
+use atname_resolver::{Database, Options};
+use atname_store::{Error, Reader, Writer};
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use tempfile::TempDir;
+
+struct Good {
+    bytes: Vec<u8>,
+    path: PathBuf,
+    _folder: TempDir,
+}
+
+static GOOD: LazyLock<Good> = LazyLock::new(|| {
+    let folder = folder();
+    let path = registry(folder.path());
+    let bytes = std::fs::read(&path).expect("a registry");
+    Good {
+        bytes,
+        path,
+        _folder: folder,
+    }
+});
+
+fn read(path: &Path) -> Result<(), Error> {
+    let reader = Reader::open(path)?;
+    let snapshot = reader.snapshot()?;
+    let tip = snapshot.tip().map_or(0, |tip| tip.height);
+    snapshot.counts()?;
+    for height in [0, 1, tip] {
+        snapshot.digest(height)?;
+    }
+    snapshot.for_each(|entry| {
+        for depth in [1, 6, u32::MAX].into_iter().filter_map(NonZeroU32::new) {
+            snapshot.finality(&entry, depth)?;
+        }
+        snapshot.history(&entry.name).map(drop)
+    })
+}
+
+fn write(path: &Path) -> Result<(), Error> {
+    let mut writer = Writer::open(path, params())?;
+    for _ in 0..20 {
+        writer.disconnect_tip()?;
+    }
+    writer.commit()
+}
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let Good { bytes, path, .. } = &*GOOD;
+    let mut damaged = bytes.clone();
+    // Each four bytes are a place and what comes there.
+    for change in data.chunks_exact(4) {
+        let at =
+            usize::from(change[1]) << 8 | usize::from(change[2]) | usize::from(change[0] & 1) << 16;
+        let at = at % damaged.len();
+        damaged[at] ^= change[3];
+    }
+    for beside in ["sqlite-wal", "sqlite-shm"] {
+        let _ = std::fs::remove_file(path.with_extension(beside));
+    }
+    std::fs::write(path, damaged).expect("a damaged registry");
+    let said = [read(path), write(path)]
+        .into_iter()
+        .filter_map(Result::err);
+    for error in said {
+        assert!(!error.to_string().is_empty());
+    }
+    std::fs::write(path, bytes).expect("a good registry");
+    if let Ok(database) = Database::open(path) {
+        let _ = database.resolve("gittorrent", "cjb", &Options::default());
+    }
+});

@@ -42,6 +42,7 @@ impl Follower {
                 break;
             }
             self.writer.disconnect_tip()?;
+            assert_ne!(self.writer.tip(), Some(tip), "it was not taken back");
             self.said.remove(&tip.height);
             step();
         }

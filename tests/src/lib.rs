@@ -6,6 +6,7 @@ pub mod chain;
 pub mod faults;
 pub mod follower;
 pub mod generator;
+pub mod hurtful;
 pub mod naive;
 pub mod names;
 pub mod proxy;

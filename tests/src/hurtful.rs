@@ -1,0 +1,365 @@
+//! Blocks made to hurt: valid as to their form and as large as the chain allows, of what costs an
+//! indexer most. Each story has a size, so that work can be held against it.
+
+use crate::raw;
+use atname_indexer::block::Block;
+use atname_protocol::{
+    BlockHash, Commitment, Key, NameError, Network, OutPoint, Params, QualifiedName, Record,
+};
+use atname_store::Writer;
+use bitcoin::Transaction;
+use std::error::Error;
+use std::time::Duration;
+
+/// A block holds 4,000,000 weight units, which are a million bytes without witnesses.
+const BLOCK: usize = 999_000;
+
+/// Regtest, but with the window of mainnet: reservations stay live over many full blocks.
+pub fn params() -> Params {
+    Params {
+        window: 144,
+        ..*Network::Regtest.params()
+    }
+}
+
+/// What hurts, and what has to be there before it does.
+pub struct Story {
+    /// In a few words.
+    pub name: &'static str,
+    before: Vec<Vec<Transaction>>,
+    hurtful: Vec<Vec<Transaction>>,
+}
+
+/// A name and what is to become of it.
+#[derive(Clone)]
+struct Wish {
+    name: QualifiedName,
+    key: Key,
+    script: Vec<u8>,
+}
+
+fn wish(number: usize, key: usize, script: &[u8]) -> Result<Wish, NameError> {
+    let mut bytes = [1; Key::SIZE];
+    for (byte, of_key) in bytes.iter_mut().zip(key.to_le_bytes()) {
+        *byte = of_key;
+    }
+    Ok(Wish {
+        name: QualifiedName::in_service("hurt".parse()?, &format!("n{number}"))?,
+        key: Key::from_bytes(bytes),
+        script: script.to_vec(),
+    })
+}
+
+impl Wish {
+    fn reserve(&self, salt: usize) -> Transaction {
+        let record = Record::Reserve {
+            service: *self.name.service(),
+            commitment: Commitment::new(self.name, self.key, &self.script),
+        };
+        raw::transaction(salt as u64, &[], &[&record.to_script()])
+    }
+
+    fn record(&self) -> Vec<u8> {
+        let (name, key) = (self.name, self.key);
+        Record::Claim { name, key }.to_script()
+    }
+
+    /// The owner output is the first.
+    fn claim(&self, salt: usize) -> Transaction {
+        raw::transaction(1 << 40 | salt as u64, &[], &[&self.script, &self.record()])
+    }
+}
+
+/// Distinct, and as short as scripts of outputs that own something are.
+fn script(number: usize) -> Vec<u8> {
+    [&[0x51, 0x20], &number.to_le_bytes()[..], &[7; 24]].concat()
+}
+
+/// As many full blocks as the transactions need, in their order.
+fn packed(transactions: impl IntoIterator<Item = Transaction>) -> Vec<Vec<Transaction>> {
+    let mut blocks = vec![Vec::new()];
+    let mut size = 0;
+    for transaction in transactions {
+        size += transaction.total_size();
+        if size > BLOCK {
+            blocks.push(Vec::new());
+            size = transaction.total_size();
+        }
+        if let Some(block) = blocks.last_mut() {
+            block.push(transaction);
+        }
+    }
+    blocks
+}
+
+/// Names of these wishes, held by the first outputs of their claims.
+fn held(wishes: &[Wish]) -> (Vec<Vec<Transaction>>, Vec<OutPoint>) {
+    let reserves = (0..).zip(wishes).map(|(salt, wish)| wish.reserve(salt));
+    let claims: Vec<Transaction> = (0..).zip(wishes).map(|(n, wish)| wish.claim(n)).collect();
+    let coins = claims.iter().map(|claim| raw::coin(claim, 0)).collect();
+    ([packed(reserves), packed(claims)].concat(), coins)
+}
+
+/// One name that sleeps, without which no output would be looked up.
+fn sleeper() -> Result<Vec<Vec<Transaction>>, NameError> {
+    let (mut blocks, coins) = held(&[wish(0, 0, b"sleeper")?]);
+    blocks.push(vec![raw::transaction(0, &coins, &[])]);
+    Ok(blocks)
+}
+
+/// All stories, of a size between a hundred and a million.
+///
+/// # Errors
+/// None: their names are names.
+pub fn stories(size: usize) -> Result<Vec<Story>, NameError> {
+    Ok(vec![
+        many_outputs(size)?,
+        tiny_outputs(size)?,
+        records_ignored(size)?,
+        one_name(size)?,
+        one_script(size)?,
+        equal_reservations(size)?,
+        owner_coins(size)?,
+    ])
+}
+
+/// The owner output of a claim is its last of so many.
+pub fn many_outputs(size: usize) -> Result<Story, NameError> {
+    let wish = wish(1, 0, b"owner")?;
+    let record = wish.record();
+    let mut outputs: Vec<&[u8]> = vec![b""; size];
+    outputs.extend([&wish.script[..], &record]);
+    Ok(Story {
+        name: "a claim with so many outputs",
+        before: [sleeper()?, vec![vec![wish.reserve(9)]]].concat(),
+        hurtful: packed([raw::transaction(9, &[], &outputs)]),
+    })
+}
+
+/// Outputs of no bytes, in transactions of a thousand.
+pub fn tiny_outputs(size: usize) -> Result<Story, NameError> {
+    let outputs = vec![&b""[..]; 1000];
+    let transactions = (0..size / 1000).map(|n| raw::transaction(9 + n as u64, &[], &outputs));
+    Ok(Story {
+        name: "tiny outputs",
+        before: sleeper()?,
+        hurtful: packed(transactions),
+    })
+}
+
+/// Records of one name that are not the first of their transactions.
+pub fn records_ignored(size: usize) -> Result<Story, NameError> {
+    let record = wish(1, 0, b"owner")?.record();
+    let outputs = vec![&record[..]; 1000];
+    let transactions = (0..size / 1000).map(|n| raw::transaction(9 + n as u64, &[], &outputs));
+    Ok(Story {
+        name: "records of one name, a thousand in a transaction",
+        before: sleeper()?,
+        hurtful: packed(transactions),
+    })
+}
+
+/// Half of them reserve one name and the other half claim it, the last reservation first: each takes
+/// it over from the one before.
+pub fn one_name(size: usize) -> Result<Story, NameError> {
+    let wishes: Vec<Wish> = (0..size / 2)
+        .map(|number| wish(1, number, &script(number)))
+        .collect::<Result<_, _>>()?;
+    let reserves = packed((0..).zip(&wishes).map(|(salt, wish)| wish.reserve(salt)));
+    let claims = wishes.iter().enumerate().rev();
+    let claims = packed(claims.map(|(salt, wish)| wish.claim(salt)));
+    Ok(Story {
+        name: "records of one name, each claim a takeover",
+        before: vec![],
+        hurtful: [reserves, claims].concat(),
+    })
+}
+
+/// Names of one owner script go to sleep together, wake together on one coin, and do so twice again in
+/// a transaction each.
+pub fn one_script(size: usize) -> Result<Story, NameError> {
+    let owner = script(0);
+    let wishes: Vec<Wish> = (0..size)
+        .map(|number| wish(number, 0, &owner))
+        .collect::<Result<_, _>>()?;
+    let (before, coins) = held(&wishes);
+    let sleep = coins
+        .chunks(20_000)
+        .map(|coins| raw::transaction(0, coins, &[]));
+    let mut transactions: Vec<Transaction> = sleep.collect();
+    transactions.push(raw::transaction(9, &[], &[&owner]));
+    for _ in 0..2 {
+        let last = transactions.last().map(|last| raw::coin(last, 0));
+        transactions.push(raw::transaction(0, last.as_slice(), &[&owner, &owner]));
+    }
+    Ok(Story {
+        name: "names on one script, woken at once, thrice",
+        before,
+        hurtful: packed(transactions),
+    })
+}
+
+/// One commitment reserved and claimed as often.
+pub fn equal_reservations(size: usize) -> Result<Story, NameError> {
+    let wish = wish(1, 0, b"owner")?;
+    let reserves = packed((0..size).map(|salt| wish.reserve(salt)));
+    let claims = packed((0..size).map(|salt| wish.claim(salt)));
+    Ok(Story {
+        name: "equal reservations, claimed as often",
+        before: vec![],
+        hurtful: [reserves, claims].concat(),
+    })
+}
+
+/// Transactions that spend twenty thousand owner coins each, and others that pay their owners.
+pub fn owner_coins(size: usize) -> Result<Story, NameError> {
+    let wishes: Vec<Wish> = (0..size)
+        .map(|number| wish(number, 0, &script(number)))
+        .collect::<Result<_, _>>()?;
+    let (before, coins) = held(&wishes);
+    let sleep = coins
+        .chunks(20_000)
+        .map(|coins| raw::transaction(0, coins, &[]));
+    let wake = (1..).zip(wishes.chunks(20_000)).map(|(salt, wishes)| {
+        let scripts: Vec<&[u8]> = wishes.iter().map(|wish| &wish.script[..]).collect();
+        raw::transaction(salt, &[], &scripts)
+    });
+    Ok(Story {
+        name: "owner coins spent in one transaction, paid in another",
+        before,
+        hurtful: packed(sleep.chain(wake)),
+    })
+}
+
+/// A coin of so many names, spent and paid again as often. Each turn makes two effects a name, by the
+/// rules: this is the one story whose work grows faster than its size, and is not among the others.
+pub fn turns(size: usize, turns: usize) -> Result<Story, NameError> {
+    let Story {
+        before,
+        mut hurtful,
+        ..
+    } = one_script(size)?;
+    let last = hurtful.last().and_then(|block| block.last());
+    let mut coin = last.map(|last| raw::coin(last, 0));
+    let owner = script(0);
+    let turns = (0..turns).map(|_| {
+        let turn = raw::transaction(0, coin.as_slice(), &[&owner]);
+        coin = Some(raw::coin(&turn, 0));
+        turn
+    });
+    let turns = packed(turns);
+    let before = [before, std::mem::take(&mut hurtful)].concat();
+    Ok(Story {
+        name: "a coin of a thousand names, spent and paid so often",
+        before,
+        hurtful: turns,
+    })
+}
+
+/// A story as raw blocks that follow one another.
+pub struct Told {
+    before: Vec<(BlockHash, Vec<u8>)>,
+    hurtful: Vec<(BlockHash, Vec<u8>)>,
+}
+
+/// What a story took.
+#[derive(Debug, Clone, Copy)]
+pub struct Took {
+    /// Bytes of the blocks that hurt.
+    pub bytes: usize,
+    /// Their effects.
+    pub effects: usize,
+    /// To decode and connect them, and to commit.
+    pub connect: Duration,
+    /// To take them back, and to commit.
+    pub disconnect: Duration,
+}
+
+impl Story {
+    /// Makes the blocks.
+    pub fn tell(self) -> Told {
+        let mut parent = BlockHash::from_bytes([0; 32]);
+        let mut height = 0;
+        let mut raw = |blocks: Vec<Vec<Transaction>>| {
+            let raw = blocks.into_iter().map(|transactions| {
+                let block = raw::block(parent, height, transactions);
+                (parent, height) = (block.0, height + 1);
+                block
+            });
+            raw.collect::<Vec<_>>()
+        };
+        Told {
+            before: raw(self.before),
+            hurtful: raw(self.hurtful),
+        }
+    }
+}
+
+impl Told {
+    /// Connects what has to be there before.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn prepare(&self, writer: &mut Writer) -> Result<(), Box<dyn Error>> {
+        connect(writer, &self.before)?;
+        Ok(writer.commit()?)
+    }
+
+    /// Connects what hurts, and says how many effects it had.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn hurt(&self, writer: &mut Writer) -> Result<usize, Box<dyn Error>> {
+        let effects = connect(writer, &self.hurtful)?;
+        writer.commit()?;
+        Ok(effects)
+    }
+
+    /// Takes back what hurts.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn heal(&self, writer: &mut Writer) -> Result<(), Box<dyn Error>> {
+        for _ in &self.hurtful {
+            writer.disconnect_tip()?;
+        }
+        Ok(writer.commit()?)
+    }
+
+    /// Runs it in a registry of its own, and says what it took by `clock`.
+    ///
+    /// # Errors
+    /// Those of the writer and the disk.
+    pub fn took(&self, clock: fn() -> Duration) -> Result<Took, Box<dyn Error>> {
+        let folder = tempfile::tempdir()?;
+        let mut writer = Writer::open(&folder.path().join("atname.sqlite"), &params())?;
+        self.prepare(&mut writer)?;
+        let started = clock();
+        let effects = self.hurt(&mut writer)?;
+        let connected = clock();
+        self.heal(&mut writer)?;
+        Ok(Took {
+            bytes: self.hurtful.iter().map(|(_, bytes)| bytes.len()).sum(),
+            effects,
+            connect: connected - started,
+            disconnect: clock() - connected,
+        })
+    }
+}
+
+fn connect(writer: &mut Writer, blocks: &[(BlockHash, Vec<u8>)]) -> Result<usize, Box<dyn Error>> {
+    let mut effects = 0;
+    for (hash, bytes) in blocks {
+        let height = writer.tip().map_or(0, |tip| tip.height + 1);
+        let connected = Block::decode(*hash, bytes)?.connect(height, writer)?;
+        effects += connected.iter().map(|of| of.effects.len()).sum::<usize>();
+    }
+    Ok(effects)
+}
+
+/// The time that this thread has been running on a processor: what else a busy machine does is not
+/// in it.
+pub fn own_time() -> Duration {
+    let ran = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(ran).unwrap_or_default()
+}

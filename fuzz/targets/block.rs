@@ -1,9 +1,10 @@
-//! Raw blocks on top of a small registry: what does not decode is refused, what does has the same
-//! effects on disk as in memory, and is taken back without a trace.
+//! Raw blocks on top of a small registry: the fast way and the plain one take and refuse the same
+//! blocks, what they take has the same effects on disk as in memory, and is taken back without a trace.
 #![no_main]
 
 use atname_fuzz::{folder, params, registry};
 use atname_indexer::block::Block;
+use atname_indexer::scan::Scan;
 use atname_protocol::state::Memory;
 use atname_store::Writer;
 use atname_tests::chain::{self, connect_block};
@@ -15,6 +16,7 @@ use tempfile::TempDir;
 struct Registry {
     writer: Writer,
     memory: Memory,
+    scan: Scan,
     _folder: TempDir,
 }
 
@@ -30,6 +32,7 @@ impl Registry {
         Registry {
             writer: Writer::open(&path, params()).expect("a registry"),
             memory,
+            scan: Scan::default(),
             _folder: folder,
         }
     }
@@ -46,7 +49,12 @@ thread_local! {
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     REGISTRY.with_borrow_mut(|registry| {
-        let Registry { writer, memory, .. } = registry;
+        let Registry {
+            writer,
+            memory,
+            scan,
+            ..
+        } = registry;
         let tip = writer.tip().expect("a tip");
         let mut bytes = data.to_vec();
         // The parent is what the tip is; nothing else in the header counts.
@@ -54,20 +62,28 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             parent.copy_from_slice(tip.hash.as_bytes());
         }
         let hash = raw::hash(&bytes).unwrap_or(tip.hash);
-        let Ok(block) = Block::decode(hash, &bytes) else {
-            return;
+        scan.buffer().clone_from(&bytes);
+        let scanned = scan.read(hash, writer.fingerprints());
+        let block = match (Block::decode(hash, &bytes), &scanned) {
+            (Ok(block), Ok(())) => block,
+            (Err(_), Err(_)) => return,
+            (plain, scanned) => panic!("{:?} and {scanned:?}", plain.map(drop)),
         };
         let height = tip.height + 1;
-        let effects = block
-            .connect(height, writer)
-            .expect("a registry that takes blocks");
         let Ok(expected) = connect_block(params(), &plain(height, &bytes), &mut memory.clone());
-        assert_eq!(effects, expected);
-        let behind = writer.tip().expect("a tip");
-        assert_eq!(behind.digest, tip.digest.next(&hash, &effects));
-        writer
-            .disconnect_tip()
-            .expect("a registry that gives blocks back");
-        assert_eq!(writer.tip(), Some(tip));
+        for fast in [false, true] {
+            let effects = match fast {
+                false => block.connect(height, writer),
+                true => scan.connect(height, writer),
+            };
+            let effects = effects.expect("a registry that takes blocks");
+            assert_eq!(effects, expected);
+            let behind = writer.tip().expect("a tip");
+            assert_eq!(behind.digest, tip.digest.next(&hash, &effects));
+            writer
+                .disconnect_tip()
+                .expect("a registry that gives blocks back");
+            assert_eq!(writer.tip(), Some(tip));
+        }
     });
 });

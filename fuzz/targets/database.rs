@@ -32,6 +32,7 @@ fn read(path: &Path) -> Result<(), Error> {
     let snapshot = reader.snapshot()?;
     let tip = snapshot.tip().map_or(0, |tip| tip.height);
     snapshot.counts()?;
+    let verified = snapshot.verify();
     for height in [0, 1, tip] {
         snapshot.digest(height)?;
     }
@@ -40,7 +41,8 @@ fn read(path: &Path) -> Result<(), Error> {
             snapshot.finality(&entry, depth)?;
         }
         snapshot.history(&entry.name).map(drop)
-    })
+    })?;
+    verified
 }
 
 fn write(path: &Path) -> Result<(), Error> {

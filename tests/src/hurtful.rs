@@ -2,7 +2,7 @@
 //! indexer most. Each story has a size, so that work can be held against it.
 
 use crate::raw;
-use atname_indexer::block::Block;
+use atname_indexer::scan::Scan;
 use atname_protocol::{
     BlockHash, Commitment, Key, NameError, Network, OutPoint, Params, QualifiedName, Record,
 };
@@ -349,9 +349,12 @@ impl Told {
 
 fn connect(writer: &mut Writer, blocks: &[(BlockHash, Vec<u8>)]) -> Result<usize, Box<dyn Error>> {
     let mut effects = 0;
+    let mut scan = Scan::default();
     for (hash, bytes) in blocks {
         let height = writer.tip().map_or(0, |tip| tip.height + 1);
-        let connected = Block::decode(*hash, bytes)?.connect(height, writer)?;
+        scan.buffer().clone_from(bytes);
+        scan.read(*hash, writer.fingerprints())?;
+        let connected = scan.connect(height, writer)?;
         effects += connected.iter().map(|of| of.effects.len()).sum::<usize>();
     }
     Ok(effects)

@@ -7,6 +7,7 @@ pub mod faults;
 pub mod follower;
 pub mod generator;
 pub mod hurtful;
+mod message;
 pub mod naive;
 pub mod names;
 pub mod proxy;

@@ -8,9 +8,9 @@ use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!(
-        "| what | size | MB | effects | connected, s | MB/s | taken back, s | of 4 times a quarter |"
+        "| what | size | MB | effects | connected, s | MB/s | taken back, s | database, MB | of 4 times a quarter |"
     );
-    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     type Tell = fn(usize) -> Result<Story, atname_protocol::NameError>;
     let stories: [(Tell, usize); 8] = [
         (many_outputs, 100_000),
@@ -30,10 +30,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         let seconds = took.connect.as_secs_f64();
         let megabytes = took.bytes as f64 / 1e6;
         println!(
-            "| {name} | {size} | {megabytes:.2} | {} | {seconds:.2} | {:.1} | {:.2} | {:.2} |",
+            "| {name} | {size} | {megabytes:.2} | {} | {seconds:.2} | {:.1} | {:.2} | {:.1} | {:.2} |",
             took.effects,
             megabytes / seconds,
             took.disconnect.as_secs_f64(),
+            took.grown as f64 / 1e6,
             seconds / quarter.connect.as_secs_f64() / 4.0,
         );
     }

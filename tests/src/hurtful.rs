@@ -9,6 +9,7 @@ use atname_protocol::{
 use atname_store::Writer;
 use bitcoin::Transaction;
 use std::error::Error;
+use std::path::Path;
 use std::time::Duration;
 
 /// A block holds 4,000,000 weight units, which are a million bytes without witnesses.
@@ -273,6 +274,8 @@ pub struct Took {
     pub connect: Duration,
     /// To take them back, and to commit.
     pub disconnect: Duration,
+    /// By how many bytes the database has grown.
+    pub grown: u64,
 }
 
 impl Story {
@@ -332,19 +335,31 @@ impl Told {
     /// Those of the writer and the disk.
     pub fn took(&self, clock: fn() -> Duration) -> Result<Took, Box<dyn Error>> {
         let folder = tempfile::tempdir()?;
-        let mut writer = Writer::open(&folder.path().join("atname.sqlite"), &params())?;
+        let path = folder.path().join("atname.sqlite");
+        let mut writer = Writer::open(&path, &params())?;
         self.prepare(&mut writer)?;
+        let before = size(&path)?;
         let started = clock();
         let effects = self.hurt(&mut writer)?;
         let connected = clock();
+        let grown = size(&path)?.saturating_sub(before);
+        let healing = clock();
         self.heal(&mut writer)?;
         Ok(Took {
             bytes: self.hurtful.iter().map(|(_, bytes)| bytes.len()).sum(),
             effects,
             connect: connected - started,
-            disconnect: clock() - connected,
+            disconnect: clock() - healing,
+            grown,
         })
     }
+}
+
+/// Bytes of a database, those in its log included.
+fn size(path: &Path) -> rusqlite::Result<u64> {
+    let db = rusqlite::Connection::open(path)?;
+    let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
+    Ok(pragma("page_count")? * pragma("page_size")?)
 }
 
 fn connect(writer: &mut Writer, blocks: &[(BlockHash, Vec<u8>)]) -> Result<usize, Box<dyn Error>> {

@@ -66,7 +66,7 @@ fn ask(node: &mut Node, what: u8) -> Result<(), NodeError> {
     match what {
         0 => node.tip().map(drop),
         1 => node.block_hash(7).map(drop),
-        2 => node.block(hash).map(drop),
+        2 => node.blocks().fetch(hash, &mut Vec::new()),
         3 => node.wait_for_block(&hash, Duration::from_millis(1)),
         4 => node.version().map(drop),
         5 => node.mempool().map(drop),

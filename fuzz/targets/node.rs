@@ -74,6 +74,7 @@ fn ask(node: &mut Node, what: u8) -> Result<(), NodeError> {
         7 => node.fee_rate(6).map(drop),
         8 => node.would_accept("00").map(drop),
         9 => node.send("00"),
+        18 => node.block_hashes(3..9).map(drop),
         _ => {
             let mut wallet = node.wallet(None)?;
             match what {
@@ -100,7 +101,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         password: Password::new("hunter2".into()),
     };
     let mut node = Node::new(&SPEAKER.url(), auth, Network::Regtest).expect("an address");
-    if let Err(error) = ask(&mut node, what % 18) {
+    if let Err(error) = ask(&mut node, what % 19) {
         let sentence = error.to_string();
         assert!(
             !sentence.is_empty() && !sentence.contains("hunter2"),

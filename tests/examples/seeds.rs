@@ -189,6 +189,12 @@ fn calls() -> Vec<Vec<u8>> {
         text(1, &[&format!(" \"{hash}\"")]),
         text(1, &["!{\"code\":-8,\"message\":\"a\"}"]),
         text(2, &["?", " \"00\""]),
+        text(
+            18,
+            &[&format!(
+                "*[{{\"result\":\"{hash}\",\"error\":null,\"id\":0}}]"
+            )],
+        ),
         text(2, &["*{}", "*abc"]),
         text(2, &["?", "!{\"code\":-1,\"message\":\"pruned\"}"]),
         text(3, &["!{\"code\":-1,\"message\":\"a\"}", " {}"]),

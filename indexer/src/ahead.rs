@@ -28,11 +28,11 @@ struct State {
     next: usize,
     /// The one to be handed out next.
     wanted: usize,
-    ready: BTreeMap<usize, Result<Box<Scan>, Error>>,
+    ready: BTreeMap<usize, Result<Scan, Error>>,
     /// Bytes of those that are ready.
     bytes: usize,
     /// Used again, so that their memory is.
-    idle: Vec<Box<Scan>>,
+    idle: Vec<Scan>,
     ended: bool,
 }
 
@@ -86,19 +86,14 @@ impl<'a> Ahead<'a> {
         }
     }
 
-    fn fetch(
-        &self,
-        node: &mut Blocks,
-        hash: BlockHash,
-        mut scan: Box<Scan>,
-    ) -> Result<Box<Scan>, Error> {
+    fn fetch(&self, node: &mut Blocks, hash: BlockHash, mut scan: Scan) -> Result<Scan, Error> {
         node.fetch(hash, scan.buffer())?;
         scan.read(hash, self.fingerprints)?;
         Ok(scan)
     }
 
     /// Waits for the next block. `None` where there are no more hashes.
-    pub(crate) fn next(&self) -> Option<Result<Box<Scan>, Error>> {
+    pub(crate) fn next(&self) -> Option<Result<Scan, Error>> {
         let mut state = self.lock();
         loop {
             let wanted = state.wanted;
@@ -122,7 +117,7 @@ impl<'a> Ahead<'a> {
     }
 
     /// Takes a block back that is not needed any more.
-    pub(crate) fn recycle(&self, scan: Box<Scan>) {
+    pub(crate) fn recycle(&self, scan: Scan) {
         self.lock().idle.push(scan);
     }
 

@@ -137,9 +137,13 @@ pub fn follow(
                     break;
                 }
                 let asked = Instant::now();
-                node.wait_for_block(&tip.hash, WAIT)
-                    .map(|()| news || asked.elapsed() >= WAIT / 2)
-                    .map_err(Error::Node)
+                let waited = node.wait_for_block(&tip.hash, WAIT);
+                let was_long = asked.elapsed() >= WAIT / 2;
+                if was_long {
+                    // Nothing else is to be done just now.
+                    writer.checkpoint();
+                }
+                waited.map(|()| news || was_long).map_err(Error::Node)
             }
             Ok(Round::NodeBehind(node, tip)) => Err(Error::NodeBehind {
                 node: node.height,

@@ -38,6 +38,10 @@ impl fmt::Display for HexError {
 impl core::error::Error for HexError {}
 
 /// What a byte is worth as a digit; `NONE` where it is none.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "worked out when this is compiled, and a byte has 256 values"
+)]
 const VALUES: [u8; 256] = {
     let mut values = [NONE; 256];
     let mut digits: &[u8] = b"0123456789abcdef";

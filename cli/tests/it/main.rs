@@ -20,5 +20,6 @@ mod node;
 mod register;
 mod reorgs;
 mod resolve;
+mod secrets;
 mod settings;
 mod witness;

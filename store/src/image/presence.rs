@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::rows::{EffectNumber, outpoint};
 use atname_protocol::{Name, OutPoint};
 use rusqlite::Connection;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 /// The last versions of names. What it finds may be of another outpoint or script with the same
 /// fingerprint: the version itself tells.
@@ -39,41 +40,22 @@ impl Presence {
 
     /// Reads the last version of every name, from a log that ends with this effect.
     pub(crate) fn load(&mut self, db: &Connection, last: EffectNumber) -> Result<()> {
-        // One pass over the log from its end: a version is its name's last unless a later one names
-        // it as the one before. (A join from `names` would jump about in the file.)
-        let mut superseded = Superseded::new(last);
-        let mut versions = db.prepare(
-            "SELECT effect, previous, txid, vout, setting, service_id, name FROM versions
-             ORDER BY effect DESC",
-        )?;
-        let mut script =
-            db.prepare("SELECT owner_script FROM versions WHERE effect = ?1 AND kind IN (1, 5)")?;
-        let mut rows = versions.query([])?;
-        while let Some(row) = rows.next()? {
-            let effect: EffectNumber = row.get(0)?;
-            let ahead = || rusqlite::Error::IntegralValueOutOfRange(0, effect);
-            let is_superseded = superseded.has(effect).ok_or_else(ahead)?;
-            if let Some(previous) = row.get(1)? {
-                superseded.note(previous).ok_or_else(ahead)?;
-            }
-            if is_superseded {
-                continue;
-            }
-            let place = match outpoint(row, 2)? {
-                Some(coin) => self.at_coin(&coin),
-                None => {
-                    let setting: EffectNumber = row.get(4)?;
-                    script.query_row([setting], |row| {
-                        Ok(self.at_script(row.get_ref(0)?.as_blob()?))
-                    })?
+        // Reading and filing take about as long as each other.
+        std::thread::scope(|threads| {
+            let (sender, batches) = sync_channel::<Vec<Last>>(4);
+            let make = self.fingerprints.clone();
+            let filing = threads.spawn(|| {
+                for last in batches.into_iter().flatten() {
+                    self.names.insert(last.name, last.effect);
+                    self.insert(last.effect, last.place);
                 }
-            };
-            self.insert(effect, place);
-            let name = row.get_ref(6)?.as_str().map_err(rusqlite::Error::from)?;
-            let name = self.fingerprints.of_name(row.get(5)?, name);
-            self.names.insert(name, effect);
-        }
-        Ok(())
+            });
+            let read = read(db, last, &make, &sender);
+            drop(sender);
+            // It does nothing that can fail.
+            let _ = filing.join();
+            read
+        })
     }
 
     /// What makes its fingerprints.
@@ -151,6 +133,68 @@ impl Presence {
             Place::Dormant(script) => self.dormant.remove(script, effect),
         }
     }
+}
+
+/// The last version of a name, on its way into the image.
+struct Last {
+    effect: EffectNumber,
+    name: Fingerprint,
+    place: Place,
+}
+
+/// How many of them go at once.
+const BATCH: usize = 4096;
+
+/// Reads the log in one pass from its end: a version is its name's last unless a later one names it as
+/// the one before. (A join from `names` would jump about in the file.)
+fn read(
+    db: &Connection,
+    last: EffectNumber,
+    make: &Fingerprints,
+    sender: &SyncSender<Vec<Last>>,
+) -> Result<()> {
+    let mut superseded = Superseded::new(last);
+    let mut versions = db.prepare(
+        "SELECT effect, previous, txid, vout, setting, service_id, name FROM versions
+         ORDER BY effect DESC",
+    )?;
+    let mut script =
+        db.prepare("SELECT owner_script FROM versions WHERE effect = ?1 AND kind IN (1, 5)")?;
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut rows = versions.query([])?;
+    while let Some(row) = rows.next()? {
+        let effect: EffectNumber = row.get(0)?;
+        let ahead = || rusqlite::Error::IntegralValueOutOfRange(0, effect);
+        let is_superseded = superseded.has(effect).ok_or_else(ahead)?;
+        if let Some(previous) = row.get(1)? {
+            superseded.note(previous).ok_or_else(ahead)?;
+        }
+        if is_superseded {
+            continue;
+        }
+        let place = match outpoint(row, 2)? {
+            Some(coin) => Place::Coin(make.of_outpoint(&coin)),
+            None => {
+                let setting: EffectNumber = row.get(4)?;
+                script.query_row([setting], |row| {
+                    Ok(Place::Dormant(make.of_script(row.get_ref(0)?.as_blob()?)))
+                })?
+            }
+        };
+        let name = row.get_ref(6)?.as_str().map_err(rusqlite::Error::from)?;
+        batch.push(Last {
+            effect,
+            name: make.of_name(row.get(5)?, name),
+            place,
+        });
+        if batch.len() == BATCH {
+            let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+            // Whoever files them is there until nothing more comes.
+            let _ = sender.send(full);
+        }
+    }
+    let _ = sender.send(batch);
+    Ok(())
 }
 
 /// Effects that a later one has taken the place of: a bit for each effect of the log.

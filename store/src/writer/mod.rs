@@ -37,6 +37,8 @@ pub struct Writer {
     /// `None` once a block was taken back: they are read again before the next is connected.
     reservations: Option<Reservations>,
     in_transaction: bool,
+    /// Whether there was a commit since the last checkpoint.
+    in_log: bool,
     poisoned: bool,
     _lock: File,
 }
@@ -83,6 +85,7 @@ impl Writer {
             recent: Recent::default(),
             reservations: None,
             in_transaction: false,
+            in_log: true,
             poisoned: false,
             _lock: lock,
         };
@@ -197,8 +200,18 @@ impl Writer {
             writer.pending.write(&writer.db)?;
             writer.db.execute_batch("COMMIT")?;
             writer.in_transaction = false;
+            writer.in_log = true;
             Ok(())
         })
+    }
+
+    /// Moves what was committed from SQLite's log into the file, as far as no reader needs the log, so
+    /// that the log begins anew. (The commit itself tries, but no reader has seen that commit then.)
+    /// Waits for nobody, and where it cannot, the log keeps what it has.
+    pub fn checkpoint(&mut self) {
+        if !self.in_transaction && std::mem::take(&mut self.in_log) {
+            let _ = self.db.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
+        }
     }
 
     fn begin(&mut self) -> Result<()> {
@@ -348,9 +361,7 @@ impl Block<'_> {
 impl Drop for Writer {
     fn drop(&mut self) {
         // The log is not emptied by closing (open.rs): a copy of the main file alone should do.
-        if !self.in_transaction {
-            let _ = self.db.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
-        }
+        self.checkpoint();
     }
 }
 

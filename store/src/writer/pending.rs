@@ -8,8 +8,8 @@ use atname_protocol::{Commitment, Key, Position, QualifiedName, Txid};
 use rusqlite::{Connection, params};
 use std::collections::HashMap;
 
-/// What waits at the most: rows, and bytes of owner scripts.
-const ROWS: usize = 1 << 16;
+/// What waits at the most: rows, some 300 bytes each, and bytes of owner scripts.
+const ROWS: usize = 90_000;
 const BYTES: usize = 4 << 20;
 
 /// A row of `reservations`.

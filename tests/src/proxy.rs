@@ -112,10 +112,10 @@ fn kill(plot: &Plot, method: &str) -> Result<()> {
         pid = plot.victim.load(Ordering::SeqCst);
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
+    // Whoever sees the process end asks for this at once.
+    *plot.killed.lock().unwrap_or_else(PoisonError::into_inner) = Some(method.into());
     Command::new("sh")
         .args(["-c", &format!("kill -KILL {pid}")])
         .status()?;
-    let mut killed = plot.killed.lock().unwrap_or_else(PoisonError::into_inner);
-    *killed = Some(method.into());
     Ok(())
 }

@@ -253,3 +253,45 @@ impl FileId {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use atname_protocol::{BlockHash, Network};
+    use atname_store::{BlockHeader, Writer};
+
+    /// Without this a connection that one thread and then another answers could go back in time.
+    #[test]
+    fn a_reader_that_is_fresh_goes_to_a_tip_that_another_has_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("atname.sqlite");
+        let mut writer = Writer::open(&path, Network::Regtest.params()).unwrap();
+        let mut block = |height: u8| {
+            let header = BlockHeader {
+                height: height.into(),
+                hash: BlockHash::from_bytes([height + 1; 32]),
+                parent: BlockHash::from_bytes([height; 32]),
+            };
+            writer.block(header).unwrap().connect().unwrap();
+            writer.commit().unwrap();
+        };
+        block(0);
+        let pool = Pool {
+            seats: (0..2).map(|_| Mutex::default()).collect(),
+            ..Pool::new(path)
+        };
+        let tip = |now| {
+            let seat = pool.seat(now).unwrap();
+            seat.snapshot().unwrap().tip().unwrap().height
+        };
+        let now = Instant::now();
+        let held = pool.seat(now).unwrap();
+        assert_eq!(held.snapshot().unwrap().tip().unwrap().height, 0);
+        block(1);
+        // While this thread is in its seat, another one takes the other.
+        let other = std::thread::scope(|threads| threads.spawn(|| tip(now)).join().unwrap());
+        assert_eq!(other, 1);
+        drop(held);
+        assert_eq!(tip(now), 1);
+    }
+}

@@ -6,6 +6,7 @@ use crate::chain::{Chain, Tx, Wish, spend, wish, world};
 use crate::client::{Response, Running, serve};
 use atname_protocol::Key;
 use atname_store::{Held, Reader};
+use std::io::{Read as _, Write as _};
 use std::num::NonZeroU32;
 
 /// splitmix64.
@@ -190,6 +191,37 @@ fn the_fast_way_answers_as_the_plain_one() {
     }
     for status in [200, 204, 304, 400, 404, 405, 410] {
         assert!(statuses.contains_key(&status), "{status}: {statuses:?}");
+    }
+}
+
+/// One thread answers a connection, nearly always: what it keeps of one form is not taken for another.
+#[test]
+fn one_path_is_answered_in_both_forms_on_one_connection() {
+    let chain = world();
+    let server = serve(&chain.db());
+    let json = server.get("/resolve/cjb").body;
+    let text = server.get("/resolve/cjb?format=text").body;
+    let mut stream = server.connect();
+    for (accept, expected) in [
+        ("application/json", &json),
+        ("text/plain", &text),
+        ("application/json", &json),
+        ("text/plain", &text),
+    ] {
+        let request =
+            format!("GET /resolve/cjb HTTP/1.1\r\nHost: test\r\nAccept: {accept}\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(expected.as_bytes()) {
+            let mut byte = [0];
+            assert_eq!(stream.read(&mut byte).unwrap(), 1, "{accept}");
+            answer.push(byte[0]);
+            assert!(
+                answer.len() < 2000,
+                "{accept}: {}",
+                String::from_utf8_lossy(&answer)
+            );
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! [D1] to [D6]: the digest, from its tables of bytes.
+//! D1 to D6: the digest, from its tables of bytes.
 
 use super::{At, Entry, Event, Hash, History, Name, Setting};
 use sha2::{Digest as _, Sha256};

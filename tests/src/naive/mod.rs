@@ -142,7 +142,7 @@ impl History {
             .any(|entry| matches!(entry.event, Event::Opened(_, _, at) if at == reservation))
     }
 
-    /// [F1] to [F5]: `self` is the history up to the judged height.
+    /// F1 to F5: `self` is the history up to the judged height.
     pub fn is_final(&self, judged: i64, service: &str, priority: At, claim: At) -> bool {
         if judged < i64::from(self.first_height) || i64::from(claim.0) > judged {
             return false;

@@ -10,7 +10,7 @@ pub enum Record {
     Name((String, String), Vec<u8>),
 }
 
-/// [H1], [H2].
+/// H1 and H2.
 pub fn commitment(name: &(String, String), key: &[u8], script: &[u8]) -> [u8; 32] {
     let tag = Sha256::digest(b"atname/reserve");
     let mut message = [tag, tag].concat();
@@ -22,7 +22,7 @@ pub fn commitment(name: &(String, String), key: &[u8], script: &[u8]) -> [u8; 32
     Sha256::digest(message).into()
 }
 
-/// [R1] to [R4].
+/// R1 to R4.
 pub fn record(script: &[u8]) -> Option<Record> {
     let data = match script.len() {
         3..=77 if script[1] as usize == script.len() - 2 => &script[2..],
@@ -50,7 +50,7 @@ pub fn record(script: &[u8]) -> Option<Record> {
     }
 }
 
-/// [L1], [L2].
+/// L1 and L2.
 fn is_label(text: &str) -> bool {
     let mut good = !text.is_empty() && !text.starts_with('-') && !text.ends_with('-');
     good &= !text.contains("--");

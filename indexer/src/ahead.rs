@@ -17,8 +17,10 @@ const WAITING_BYTES: usize = 16 << 20;
 pub(crate) struct Ahead<'a> {
     fingerprints: &'a Fingerprints,
     state: Mutex<State>,
-    /// Told when something in the state changes.
-    changed: Condvar,
+    /// Told when there is room for more blocks, or something else for who fetches.
+    room: Condvar,
+    /// Told when the block that is wanted is there.
+    come: Condvar,
 }
 
 #[derive(Default)]
@@ -50,14 +52,15 @@ impl<'a> Ahead<'a> {
         Ahead {
             fingerprints,
             state: Mutex::default(),
-            changed: Condvar::new(),
+            room: Condvar::new(),
+            come: Condvar::new(),
         }
     }
 
     /// Adds hashes behind those that are there.
     pub(crate) fn extend(&self, hashes: Vec<BlockHash>) {
         self.lock().hashes.extend(hashes);
-        self.changed.notify_all();
+        self.room.notify_all();
     }
 
     /// Fetches over one connection until [`Ahead::end`].
@@ -70,7 +73,7 @@ impl<'a> Ahead<'a> {
             let hash = match state.hashes.get(state.next) {
                 Some(hash) if state.has_room() => *hash,
                 _ => {
-                    state = self.wait(state);
+                    state = wait(&self.room, state);
                     continue;
                 }
             };
@@ -82,7 +85,9 @@ impl<'a> Ahead<'a> {
             state = self.lock();
             state.bytes += fetched.as_ref().map_or(0, |scan| scan.size());
             state.ready.insert(number, fetched);
-            self.changed.notify_all();
+            if number == state.wanted {
+                self.come.notify_one();
+            }
         }
     }
 
@@ -100,13 +105,17 @@ impl<'a> Ahead<'a> {
             if let Some(fetched) = state.ready.remove(&wanted) {
                 state.wanted += 1;
                 state.bytes -= fetched.as_ref().map_or(0, |scan| scan.size());
-                self.changed.notify_all();
+                // Whoever fetches is not to be woken for each block: they would only take turns with
+                // the rules. There is work for all of them when half of the room is free.
+                if state.bytes <= WAITING_BYTES / 2 {
+                    self.room.notify_all();
+                }
                 return Some(fetched);
             }
             if wanted >= state.hashes.len() {
                 return None;
             }
-            state = self.wait(state);
+            state = wait(&self.come, state);
         }
     }
 
@@ -124,16 +133,14 @@ impl<'a> Ahead<'a> {
     /// Lets everybody who works go home. Whoever waits for a node's answer waits for it first.
     pub(crate) fn end(&self) {
         self.lock().ended = true;
-        self.changed.notify_all();
+        self.room.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn wait<'g>(&self, state: MutexGuard<'g, State>) -> MutexGuard<'g, State> {
-        self.changed
-            .wait(state)
-            .unwrap_or_else(PoisonError::into_inner)
-    }
+fn wait<'g>(told: &Condvar, state: MutexGuard<'g, State>) -> MutexGuard<'g, State> {
+    told.wait(state).unwrap_or_else(PoisonError::into_inner)
 }

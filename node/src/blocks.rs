@@ -59,7 +59,8 @@ impl Blocks {
             .is_ok_and(|status| status == 200)
             && decode(&self.hex, into).is_some();
         if !given {
-            self.transport = None;
+            // It may have been started anew, with REST or with another cookie.
+            self.probe_again();
         }
         given
     }

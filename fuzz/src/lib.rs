@@ -1,20 +1,13 @@
 //! What the targets share: a small registry, and somebody on a loopback socket who says what the
 //! fuzzer wants said.
 
-use atname_indexer::block::Block;
-use atname_protocol::{Network, Params};
-use atname_store::Writer;
+use atname_tests::altered;
 use atname_tests::sample::Sample;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
-
-/// The parameters of every registry here.
-pub fn params() -> &'static Params {
-    Network::Regtest.params()
-}
 
 /// A folder that goes with the process, in memory where the system has a place for that.
 pub fn folder() -> TempDir {
@@ -29,17 +22,8 @@ pub fn folder() -> TempDir {
 /// The sample chain, indexed and committed.
 pub fn registry(folder: &Path) -> PathBuf {
     let path = folder.join("atname.sqlite");
-    let mut writer = Writer::open(&path, params()).expect("a new registry");
     let sample = Sample::new().expect("a sample");
-    for (height, (hash, bytes)) in (0..).zip(&sample.blocks) {
-        let block = Block::decode(*hash, bytes).expect("a block");
-        block
-            .connect(height, &mut writer)
-            .expect("a connected block");
-    }
-    let (hash, next) = sample.tip();
-    writer.note_node(next - 1, &hash).expect("a noted node");
-    writer.commit().expect("a commit");
+    altered::index(&path, &sample).expect("a new registry");
     path
 }
 

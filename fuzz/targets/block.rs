@@ -2,11 +2,12 @@
 //! blocks, what they take has the same effects on disk as in memory, and is taken back without a trace.
 #![no_main]
 
-use atname_fuzz::{folder, params, registry};
+use atname_fuzz::{folder, registry};
 use atname_indexer::block::Block;
 use atname_indexer::scan::Scan;
 use atname_protocol::state::Memory;
 use atname_store::Writer;
+use atname_tests::altered::params;
 use atname_tests::chain::{self, connect_block};
 use atname_tests::raw;
 use atname_tests::sample::Sample;

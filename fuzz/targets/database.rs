@@ -2,17 +2,18 @@
 //! error that is a sentence.
 #![no_main]
 
-use atname_fuzz::{folder, params, registry};
+use atname_fuzz::{folder, registry};
 use atname_resolver::{Database, Options};
-use atname_store::{Error, Reader, Writer};
-use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use atname_tests::altered;
+use atname_tests::sample::Sample;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use tempfile::TempDir;
 
 struct Good {
     bytes: Vec<u8>,
     path: PathBuf,
+    sample: Sample,
     _folder: TempDir,
 }
 
@@ -23,38 +24,18 @@ static GOOD: LazyLock<Good> = LazyLock::new(|| {
     Good {
         bytes,
         path,
+        sample: Sample::new().expect("a sample"),
         _folder: folder,
     }
 });
 
-fn read(path: &Path) -> Result<(), Error> {
-    let reader = Reader::open(path)?;
-    let snapshot = reader.snapshot()?;
-    let tip = snapshot.tip().map_or(0, |tip| tip.height);
-    snapshot.counts()?;
-    let verified = snapshot.verify();
-    for height in [0, 1, tip] {
-        snapshot.digest(height)?;
-    }
-    snapshot.for_each(|entry| {
-        for depth in [1, 6, u32::MAX].into_iter().filter_map(NonZeroU32::new) {
-            snapshot.finality(&entry, depth)?;
-        }
-        snapshot.history(&entry.name).map(drop)
-    })?;
-    verified
-}
-
-fn write(path: &Path) -> Result<(), Error> {
-    let mut writer = Writer::open(path, params())?;
-    for _ in 0..20 {
-        writer.disconnect_tip()?;
-    }
-    writer.commit()
-}
-
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let Good { bytes, path, .. } = &*GOOD;
+    let Good {
+        bytes,
+        path,
+        sample,
+        ..
+    } = &*GOOD;
     let mut damaged = bytes.clone();
     // Each four bytes are a place and what comes there.
     for change in data.chunks_exact(4) {
@@ -67,7 +48,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let _ = std::fs::remove_file(path.with_extension(beside));
     }
     std::fs::write(path, damaged).expect("a damaged registry");
-    let said = [read(path), write(path)]
+    let said = [altered::read(path), altered::write(path, sample)]
         .into_iter()
         .filter_map(Result::err);
     for error in said {

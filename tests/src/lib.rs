@@ -1,6 +1,7 @@
 //! What the tests across the crates share.
 
 pub mod agree;
+pub mod altered;
 pub mod bitcoind;
 pub mod chain;
 pub mod faults;

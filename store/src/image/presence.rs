@@ -205,16 +205,22 @@ impl Superseded {
         Superseded(vec![0; last as usize / 64 + 1])
     }
 
-    /// `None` where the log has no such effect.
+    /// `None` where the log cannot have such an effect.
     fn note(&mut self, effect: EffectNumber) -> Option<()> {
-        let word = self.0.get_mut(usize::try_from(effect / 64).ok()?)?;
-        *word |= 1 << (effect % 64);
+        let (word, bit) = Superseded::at(effect)?;
+        *self.0.get_mut(word)? |= bit;
         Some(())
     }
 
-    /// `None` where the log has no such effect.
+    /// `None` where the log cannot have such an effect.
     fn has(&self, effect: EffectNumber) -> Option<bool> {
-        let word = self.0.get(usize::try_from(effect / 64).ok()?)?;
-        Some(word & (1 << (effect % 64)) != 0)
+        let (word, bit) = Superseded::at(effect)?;
+        Some(self.0.get(word)? & bit != 0)
+    }
+
+    /// A file may have been changed: a number below zero is no place.
+    fn at(effect: EffectNumber) -> Option<(usize, u64)> {
+        let effect = usize::try_from(effect).ok()?;
+        Some((effect / 64, 1 << (effect % 64)))
     }
 }

@@ -127,7 +127,9 @@ impl Writer {
     pub fn block(&mut self, header: BlockHeader) -> Result<Block<'_>> {
         self.begin()?;
         let fits = match &self.tip {
-            Some(tip) => tip.hash == header.parent && tip.height + 1 == header.height,
+            Some(tip) => {
+                tip.hash == header.parent && tip.height.checked_add(1) == Some(header.height)
+            }
             None => header.height == self.params.first_height,
         };
         if !fits {

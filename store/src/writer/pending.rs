@@ -100,8 +100,12 @@ impl Pending {
     }
 
     fn row(&self, effect: EffectNumber) -> Option<&Row> {
-        let at = effect.checked_sub(self.written + 1)?;
-        self.rows.get(usize::try_from(at).ok()?)
+        self.rows.get(self.at(effect)?)
+    }
+
+    /// Where the row of an effect is, or would be.
+    fn at(&self, effect: EffectNumber) -> Option<usize> {
+        usize::try_from(effect.checked_sub(self.written + 1)?).ok()
     }
 
     /// The version of an effect, if it waits.
@@ -122,10 +126,7 @@ impl Pending {
 
     /// Notes that a reservation was opened; says whether it waits.
     pub(super) fn open(&mut self, reservation: EffectNumber, opening: EffectNumber) -> bool {
-        let at = reservation - self.written - 1;
-        let row = usize::try_from(at)
-            .ok()
-            .and_then(|at| self.rows.get_mut(at));
+        let row = self.at(reservation).and_then(|at| self.rows.get_mut(at));
         let Some(Row::Reservation(row)) = row else {
             return false;
         };

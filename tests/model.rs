@@ -51,7 +51,7 @@ proptest! {
         let mut follower = Follower::new(&path, params).unwrap();
         let mut committed = dump(&path).unwrap();
         let reader = Reader::open(&path).unwrap();
-        follower.follow(&blocks, || assert_eq!(seen(&reader), None)).unwrap();
+        follower.follow(&blocks, |_| assert_eq!(seen(&reader), None)).unwrap();
         follower.agrees(&replay, &blocks)?;
         for fork in &forks {
             if fork.commit {
@@ -63,20 +63,20 @@ proptest! {
             blocks = world.grow(&blocks[..kept], &fork.plans);
             replay = rules_with_model(params, &blocks)?;
             let before = seen(&reader);
-            follower.follow(&blocks, || assert_eq!(seen(&reader), before)).unwrap();
+            follower.follow(&blocks, |_| assert_eq!(seen(&reader), before)).unwrap();
             prop_assert_eq!(&dump(&path).unwrap(), &committed, "seen too early");
             if fork.crash {
                 drop(follower);
                 prop_assert_eq!(&dump(&path).unwrap(), &committed, "kept though never committed");
                 follower = Follower::new(&path, params).unwrap();
-                follower.follow(&blocks, || assert_eq!(seen(&reader), before)).unwrap();
+                follower.follow(&blocks, |_| assert_eq!(seen(&reader), before)).unwrap();
             }
             if fork.reopen {
                 follower.writer.commit().unwrap();
                 committed = dump(&path).unwrap();
                 drop(follower);
                 follower = Follower::new(&path, params).unwrap();
-                follower.follow(&blocks, || panic!("it was all there")).unwrap();
+                follower.follow(&blocks, |_| panic!("it was all there")).unwrap();
             }
             follower.agrees(&replay, &blocks)?;
         }
@@ -86,7 +86,7 @@ proptest! {
 
         let plain = folder.path().join("plain.sqlite");
         let mut follower = Follower::new(&plain, params).unwrap();
-        follower.follow(&blocks, || {}).unwrap();
+        follower.follow(&blocks, |_| {}).unwrap();
         follower.writer.commit().unwrap();
         drop(follower);
         prop_assert_eq!(dump(&path).unwrap(), dump(&plain).unwrap());

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const WAIT: Duration = Duration::from_secs(1);
 /// How long the loop sleeps when the node cannot be asked; it grows to the second.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
-/// In a catch-up, blocks are shown to readers, and safe from a crash, this often.
+/// In a catch-up, blocks are shown to readers, and safe from a crash, at least this often.
 const COMMIT_EVERY: Duration = Duration::from_secs(2);
 
 /// Connections over which blocks are fetched side by side.
@@ -199,7 +199,7 @@ fn round(
             return Ok(Round::NodeBehind(goal, tip.height));
         }
     }
-    writer.note_node(goal.target, &goal.hash)?;
+    writer.note_node(goal.target, &goal.hash);
 
     let mut checked = false;
     while let Some(tip) = writer.tip() {
@@ -299,8 +299,7 @@ fn connect(
                 target: goal.target,
             });
             ahead.recycle(block);
-            if committed.elapsed() >= COMMIT_EVERY {
-                writer.commit()?;
+            if writer.commit_behind(committed.elapsed() >= COMMIT_EVERY)? {
                 committed = Instant::now();
             }
         }

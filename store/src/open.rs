@@ -47,6 +47,14 @@ pub(crate) fn writer(path: &Path, params: &Params) -> Result<Connection> {
     Ok(db)
 }
 
+/// Opens the writer's file a second time, to read while the first connection writes.
+pub(crate) fn beside(path: &Path) -> Result<Connection> {
+    let db = connection(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    db.pragma_update(None, "cache_size", -8_192)
+        .map_err(|error| Error::on(path, error))?;
+    Ok(db)
+}
+
 fn migrate(db: &mut Connection, path: &Path) -> Result<()> {
     Migrations::from_slice(MIGRATIONS)
         .to_latest(db)

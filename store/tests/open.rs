@@ -217,6 +217,29 @@ fn readers_see_what_is_committed_and_nothing_else() {
     assert_eq!(writer.tip().unwrap().height, 0);
 }
 
+/// Another process holds the file for longer than anybody waits.
+#[test]
+fn what_a_thread_cannot_commit_is_told_and_nothing_after_it_is_shown() {
+    let place = Place::new();
+    let mut writer = Writer::open(&place.db(), regtest()).unwrap();
+    writer.block(header(0, 1, 0)).unwrap().connect().unwrap();
+    let other = Connection::open(place.db()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(writer.commit_behind(true).unwrap());
+    writer.block(header(1, 2, 1)).unwrap().connect().unwrap();
+    let error = writer.commit().err().unwrap();
+    assert!(matches!(error, Error::Locked(_)), "{error}");
+    other.execute_batch("ROLLBACK").unwrap();
+    for refused in [writer.commit(), writer.commit_behind(true).map(drop)] {
+        assert!(matches!(refused, Err(Error::Poisoned)));
+    }
+    drop(writer);
+    let mut writer = Writer::open(&place.db(), regtest()).unwrap();
+    assert_eq!(writer.tip(), None);
+    writer.block(header(0, 1, 0)).unwrap().connect().unwrap();
+    writer.commit().unwrap();
+}
+
 #[test]
 fn a_block_given_up_half_way_stops_the_writer() {
     let place = Place::new();
@@ -235,14 +258,14 @@ fn below_the_first_height_the_tip_is_the_nodes() {
     let signet = Network::Signet.params();
     let mut writer = Writer::open(&place.db(), signet).unwrap();
     let hash = BlockHash::from_bytes([3; 32]);
-    writer.note_node(signet.first_height - 1, &hash).unwrap();
+    writer.note_node(signet.first_height - 1, &hash);
     writer.commit().unwrap();
     let reader = Reader::open(&place.db()).unwrap();
     let tip = reader.snapshot().unwrap().tip().unwrap();
     assert_eq!((tip.height, tip.hash), (signet.first_height - 1, hash));
     assert_eq!(tip.digest, atname_protocol::Digest::initial(signet));
 
-    writer.note_node(signet.first_height, &hash).unwrap();
+    writer.note_node(signet.first_height, &hash);
     writer.commit().unwrap();
     assert_eq!(reader.snapshot().unwrap().tip(), None);
 }

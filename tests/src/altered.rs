@@ -24,7 +24,7 @@ pub fn index(path: &Path, sample: &Sample) -> Result<(), Error> {
     let mut writer = Writer::open(path, params())?;
     let (hash, next) = sample.tip();
     connect(&mut writer, sample)?;
-    writer.note_node(next.saturating_sub(1), &hash)?;
+    writer.note_node(next.saturating_sub(1), &hash);
     writer.commit()
 }
 

@@ -31,11 +31,15 @@ impl Follower {
     }
 
     /// Takes back what is not of this chain, and connects what is missing; nothing is committed.
-    /// `step` is called after each block that was taken back or connected.
+    /// `step` is called with the writer after each block that was taken back or connected.
     ///
     /// # Errors
     /// Those of the writer.
-    pub fn follow(&mut self, blocks: &[Block], mut step: impl FnMut()) -> Result<(), Error> {
+    pub fn follow(
+        &mut self,
+        blocks: &[Block],
+        mut step: impl FnMut(&mut Writer),
+    ) -> Result<(), Error> {
         while let Some(tip) = self.writer.tip() {
             let there = blocks.get(tip.height as usize);
             if there.is_some_and(|block| block.hash == tip.hash) {
@@ -44,12 +48,12 @@ impl Follower {
             self.writer.disconnect_tip()?;
             assert_ne!(self.writer.tip(), Some(tip), "it was not taken back");
             self.said.remove(&tip.height);
-            step();
+            step(&mut self.writer);
         }
         let next = self.next();
         for block in blocks.iter().skip(next as usize) {
             self.connect(blocks, block)?;
-            step();
+            step(&mut self.writer);
         }
         Ok(())
     }

@@ -164,7 +164,7 @@ impl Chain {
 
     pub(crate) fn note_node(&mut self, height: u32) {
         let hash = self.hash(height);
-        self.writer().note_node(height, &hash).unwrap();
+        self.writer().note_node(height, &hash);
     }
 
     /// What it commits, a service that runs has noticed when this returns.

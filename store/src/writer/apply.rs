@@ -1,7 +1,7 @@
 //! One effect, one row of the log, and the image moved along with it.
 
 use super::Writer;
-use super::pending::{Opening, Reservation, Row, Version};
+use super::pending::{Opening, Reservation, Version};
 use crate::error::Result;
 use crate::image::MOST_EFFECTS;
 use crate::reader::VersionKind;
@@ -84,8 +84,8 @@ impl State for Writer {
                     },
                 )?,
             }
-            if self.pending.is_large() {
-                self.pending.write(&self.db)?;
+            if self.pending.is_full() {
+                self.spill()?;
             }
         }
         Ok(())
@@ -103,13 +103,13 @@ impl Writer {
 
     fn reserve(&mut self, at: Position, service: Service, commitment: Commitment) -> Result<()> {
         let effect = self.next_effect()?;
-        let service_id = self.services.id_or_new(&self.db, &service, effect)?;
-        self.pending.push(Row::Reservation(Reservation {
+        let service_id = self.service_id_or_new(&service, effect)?;
+        self.pending.reserve(Reservation {
             position: at,
             service_id,
             commitment,
             opened: None,
-        }));
+        });
         if let Some(live) = &mut self.reservations {
             live.insert(service, commitment, at, effect);
         }
@@ -124,16 +124,11 @@ impl Writer {
         reservation: Position,
     ) -> Result<()> {
         let reserved = self.reservation(reservation)?;
-        let effect = self.next_effect()?;
-        self.pending.push(Row::Opening(Opening {
+        self.next_effect()?;
+        self.pending.open(Opening {
             tx_index: at.index,
             reservation: reserved,
-        }));
-        if !self.pending.open(reserved, effect) {
-            self.db
-                .prepare_cached("UPDATE reservations SET opened = ?1 WHERE effect = ?2")?
-                .execute((effect, reserved))?;
-        }
+        });
         if let Some(live) = &mut self.reservations {
             live.open(service, commitment, reservation);
         }
@@ -157,8 +152,7 @@ impl Writer {
     ) -> Result<()> {
         let effect = self.next_effect()?;
         let service_id = self
-            .services
-            .id(&self.db, name.service())?
+            .service_id(name.service())?
             .ok_or_else(|| self.damaged("the service of a name is missing"))?;
         let previous = self.last(name)?;
         let last = previous.map(|last| self.version(last)).transpose()?;
@@ -177,7 +171,7 @@ impl Writer {
         };
         let set_here = setting.key_and_script.is_some();
         let claimed_here = setting.reservation.is_some();
-        self.pending.push(Row::Version(Version {
+        self.pending.set(Version {
             position: transaction.position,
             kind: setting.kind,
             service_id,
@@ -193,7 +187,7 @@ impl Writer {
                 .as_ref()
                 .filter(|_| !claimed_here)
                 .map(|last| last.claim),
-        }));
+        });
         self.presence.insert(effect, place);
         self.presence
             .point(service_id, name.name(), previous, Some(effect));

@@ -62,7 +62,7 @@ impl Known {
 impl Writer {
     /// The last version of a name.
     pub(super) fn last(&self, name: &QualifiedName) -> Result<Option<EffectNumber>, Error> {
-        let Some(service_id) = self.services.id(&self.db, name.service())? else {
+        let Some(service_id) = self.service_id(name.service())? else {
             return Ok(None);
         };
         for effect in self.presence.of_name(service_id, name.name()) {
@@ -75,7 +75,7 @@ impl Writer {
 
     /// The version of an effect.
     pub(super) fn version(&self, effect: EffectNumber) -> Result<Known, Error> {
-        if let Some(version) = self.pending.version(effect) {
+        if let Some(version) = self.waiting().find_map(|rows| rows.version(effect)) {
             return Ok(Known {
                 service_id: version.service_id,
                 name: version.name,
@@ -88,7 +88,7 @@ impl Writer {
         if let Some(version) = self.recent.get(effect) {
             return Ok(version);
         }
-        let mut query = self.db.prepare_cached(
+        let mut query = self.disk.db()?.prepare_cached(
             "SELECT s.service, v.name, v.txid, v.vout, coalesce(v.setting, v.effect),
                  coalesce(v.claim, v.effect), v.service_id
              FROM versions AS v JOIN services AS s USING (service_id) WHERE v.effect = ?1",
@@ -110,29 +110,30 @@ impl Writer {
 
     /// The owner script that a version set.
     pub(super) fn script(&self, setting: EffectNumber) -> Result<Box<[u8]>, Error> {
-        if let Some(version) = self.pending.version(setting) {
+        if let Some(version) = self.waiting().find_map(|rows| rows.version(setting)) {
             return Ok(version.owner_script.clone().unwrap_or_default());
         }
         let mut query = self
-            .db
+            .disk
+            .db()?
             .prepare_cached("SELECT owner_script FROM versions WHERE effect = ?1")?;
         Ok(query.query_row([setting], |row| row.get(0))?)
     }
 
     /// Where the reservation stands that a claim opened.
     fn reserved(&self, claim: EffectNumber) -> Result<Position, Error> {
-        if let Some(version) = self.pending.version(claim)
-            && let Some(reservation) = version.reservation
-        {
-            if let Some(position) = self.pending.reserved(reservation) {
-                return Ok(position);
+        let waiting = self.waiting().find_map(|rows| rows.version(claim));
+        if let Some(reservation) = waiting.and_then(|version| version.reservation) {
+            if let Some(at) = self.waiting().find_map(|rows| rows.reserved(reservation)) {
+                return Ok(at);
             }
             let mut query = self
-                .db
+                .disk
+                .db()?
                 .prepare_cached("SELECT height, tx_index FROM reservations WHERE effect = ?1")?;
             return Ok(query.query_row([reservation], |row| position(row, 0))?);
         }
-        let mut query = self.db.prepare_cached(
+        let mut query = self.disk.db()?.prepare_cached(
             "SELECT r.height, r.tx_index FROM versions AS v
              JOIN reservations AS r ON r.effect = v.reservation WHERE v.effect = ?1",
         )?;

@@ -1,10 +1,12 @@
 //! The one writer: connects blocks to the tip, takes them back, and commits.
 
 mod apply;
+mod disk;
 mod lookups;
 mod pending;
 mod services;
 mod undo;
+mod write;
 
 use crate::error::{Error, Result};
 use crate::image::{Fingerprint, Fingerprints, MOST_EFFECTS, Presence, Reservations};
@@ -13,9 +15,10 @@ use crate::reader::Tip;
 use crate::rows::{Column, EffectNumber};
 use atname_protocol::effect::TransactionEffects;
 use atname_protocol::{BlockHash, Digest, Height, Params, Position, Transaction, Txid, state};
+use disk::Disk;
 use lookups::Recent;
 use pending::Pending;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::OptionalExtension as _;
 use services::Services;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -25,7 +28,7 @@ use std::path::{Path, PathBuf};
 /// Nothing that it does is seen by readers before [`Writer::commit`]; what is not committed when it
 /// is dropped never happened.
 pub struct Writer {
-    db: Connection,
+    disk: Disk,
     path: PathBuf,
     params: Params,
     tip: Option<Tip>,
@@ -36,9 +39,6 @@ pub struct Writer {
     presence: Presence,
     /// `None` once a block was taken back: they are read again before the next is connected.
     reservations: Option<Reservations>,
-    in_transaction: bool,
-    /// Whether there was a commit since the last checkpoint.
-    in_log: bool,
     poisoned: bool,
     _lock: File,
 }
@@ -75,7 +75,7 @@ impl Writer {
         let db = open::writer(path, params)?;
         let mut writer = Writer {
             presence: Presence::empty(),
-            db,
+            disk: Disk::new(path.into(), db),
             path: path.into(),
             params: *params,
             tip: None,
@@ -84,15 +84,13 @@ impl Writer {
             services: Services::default(),
             recent: Recent::default(),
             reservations: None,
-            in_transaction: false,
-            in_log: true,
             poisoned: false,
             _lock: lock,
         };
         writer.read_tip()?;
         writer
             .presence
-            .load(&writer.db, writer.last_effect)
+            .load(writer.disk.db()?, writer.last_effect)
             .map_err(|error| at(path, error))?;
         Ok(writer)
     }
@@ -107,25 +105,12 @@ impl Writer {
         self.tip
     }
 
-    /// The hash of the block connected at a height.
-    ///
-    /// # Errors
-    /// Where the database cannot be read.
-    pub fn block_hash(&self, height: Height) -> Result<Option<BlockHash>> {
-        self.db
-            .prepare_cached("SELECT hash FROM blocks WHERE height = ?1")?
-            .query_row([height], |row| row.get(0))
-            .optional()
-            .map(|hash| hash.map(|Column(hash)| hash))
-            .map_err(|error| Error::on(&self.path, error))
-    }
-
     /// Begins a block on top of the tip, or at the first height.
     ///
     /// # Errors
     /// [`Error::NotOnTip`] where it does not stand there.
     pub fn block(&mut self, header: BlockHeader) -> Result<Block<'_>> {
-        self.begin()?;
+        self.check()?;
         let fits = match &self.tip {
             Some(tip) => {
                 tip.hash == header.parent && tip.height.checked_add(1) == Some(header.height)
@@ -143,7 +128,7 @@ impl Writer {
         }
         if self.reservations.is_none() {
             let tip = header.height.saturating_sub(1);
-            let live = Reservations::load(&self.db, &self.params, tip)
+            let live = Reservations::load(self.disk.db()?, &self.params, tip)
                 .map_err(|error| at(&self.path, error))?;
             self.reservations = Some(live);
         }
@@ -164,27 +149,13 @@ impl Writer {
     /// # Errors
     /// Where the database cannot be written.
     pub fn disconnect_tip(&mut self) -> Result<()> {
-        self.begin()?;
         self.guarded(undo::tip)
     }
 
     /// Notes how far the node is: its height, or the height it is on its way to, and the hash of its
     /// tip. It is written with the next commit.
-    ///
-    /// # Errors
-    /// Where the database cannot be written.
-    pub fn note_node(&mut self, height: Height, hash: &BlockHash) -> Result<()> {
-        self.begin()?;
-        self.guarded(|writer| {
-            writer
-                .db
-                .prepare_cached(
-                    "UPDATE chain SET node_height = ?1, node_hash = ?2
-                     WHERE (node_height, node_hash) IS NOT (?1, ?2)",
-                )?
-                .execute((height, hash.as_bytes()))?;
-            Ok(())
-        })
+    pub fn note_node(&mut self, height: Height, hash: &BlockHash) {
+        self.pending.note_node(height, *hash);
     }
 
     /// Shows readers everything since the last commit, at once.
@@ -192,49 +163,68 @@ impl Writer {
     /// # Errors
     /// Where the database cannot be written, a full disk for one: nothing of it is shown then.
     pub fn commit(&mut self) -> Result<()> {
-        if self.poisoned {
-            return Err(Error::Poisoned);
-        }
-        if !self.in_transaction {
-            return Ok(());
-        }
         self.guarded(|writer| {
-            writer.pending.write(&writer.db)?;
-            writer.db.execute_batch("COMMIT")?;
-            writer.in_transaction = false;
-            writer.in_log = true;
-            Ok(())
+            writer.disk.settle()?;
+            if !writer.pending.is_empty() {
+                writer.spill()?;
+            }
+            writer.disk.commit()
         })
+    }
+
+    /// As [`Writer::commit`] does, but on a thread of its own while the next blocks are connected; one
+    /// batch of blocks at a time, and only when enough of them are waiting or it is `due`.
+    ///
+    /// Says whether a batch was begun. What it could not write is told by the next call that commits or
+    /// takes back; nothing is shown then of what came after it either.
+    ///
+    /// # Errors
+    /// Where the database cannot be written.
+    pub fn commit_behind(&mut self, due: bool) -> Result<bool> {
+        self.check()?;
+        let wanted = due || self.pending.is_worth_it();
+        let may = !self.disk.is_busy() || self.pending.is_large();
+        if !wanted || !may {
+            return Ok(false);
+        }
+        if self.disk.in_transaction() {
+            self.commit()?;
+        } else {
+            self.guarded(|writer| writer.disk.send(&mut writer.pending))?;
+        }
+        Ok(true)
     }
 
     /// Moves what was committed from SQLite's log into the file, as far as no reader needs the log, so
     /// that the log begins anew. (The commit itself tries, but no reader has seen that commit then.)
     /// Waits for nobody, and where it cannot, the log keeps what it has.
     pub fn checkpoint(&mut self) {
-        if !self.in_transaction && std::mem::take(&mut self.in_log) {
-            let _ = self.db.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
-        }
+        self.disk.checkpoint();
     }
 
-    fn begin(&mut self) -> Result<()> {
-        if self.poisoned {
-            return Err(Error::Poisoned);
+    /// Rows that are not in the file yet, or not for certain, the latest first.
+    fn waiting(&self) -> impl Iterator<Item = &Pending> {
+        std::iter::once(&self.pending).chain(self.disk.batch())
+    }
+
+    /// Writes what waits in a transaction that stays open: it is found in the file from now on.
+    fn spill(&mut self) -> Result<()> {
+        self.disk.begin()?;
+        let rows = self.pending.take();
+        rows.write(self.disk.db()?)
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.poisoned {
+            true => Err(Error::Poisoned),
+            false => Ok(()),
         }
-        if !self.in_transaction {
-            self.db
-                .execute_batch("BEGIN IMMEDIATE")
-                .map_err(|error| Error::on(&self.path, error))?;
-            self.in_transaction = true;
-        }
-        Ok(())
     }
 
     /// Runs what changes both database and image. Where it fails they may differ, so nothing more is
     /// taken; SQLite rolls back when the writer is dropped.
     fn guarded<T>(&mut self, change: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T> {
-        if self.poisoned {
-            return Err(Error::Poisoned);
-        }
+        self.check()?;
         change(self).map_err(|error| {
             self.poisoned = true;
             at(&self.path, error)
@@ -243,7 +233,8 @@ impl Writer {
 
     fn read_tip(&mut self) -> Result<()> {
         let found = self
-            .db
+            .disk
+            .db()?
             .prepare_cached(
                 "SELECT height, hash, digest, last_effect FROM blocks ORDER BY height DESC LIMIT 1",
             )?
@@ -269,9 +260,9 @@ impl Writer {
 
     /// Every effect has a row: there cannot be more of them than bytes.
     fn check_length(&self) -> Result<()> {
+        let db = self.disk.db()?;
         let number = |pragma: &str| {
-            self.db
-                .pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))
+            db.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))
                 .map_err(|error| Error::on(&self.path, error))
         };
         let bytes = number("page_count")?.saturating_mul(number("page_size")?);
@@ -338,18 +329,7 @@ impl Block<'_> {
                 hash: header.hash,
                 digest: before.next(&header.hash, &effects),
             };
-            writer
-                .db
-                .prepare_cached(
-                    "INSERT INTO blocks (height, hash, digest, last_effect)
-                     VALUES (?1, ?2, ?3, ?4)",
-                )?
-                .execute((
-                    tip.height,
-                    tip.hash.as_bytes(),
-                    tip.digest.as_bytes(),
-                    writer.last_effect,
-                ))?;
+            writer.pending.add_block(header, tip.digest);
             if let Some(reservations) = &mut writer.reservations {
                 reservations.expire(&writer.params, tip.height);
             }
@@ -362,6 +342,8 @@ impl Block<'_> {
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        // What is on its way is whole blocks: it may well arrive. Who dropped it is not waiting for more.
+        let _ = self.disk.settle();
         // The log is not emptied by closing (open.rs): a copy of the main file alone should do.
         self.checkpoint();
     }

@@ -1,16 +1,20 @@
 //! Rows that are decided and not yet in SQLite. In a catch-up most of a registry's changes are soon
 //! changed again: a reservation is opened, a name updated. Written together, each costs one row.
 
-use crate::error::Result;
+use super::BlockHeader;
 use crate::reader::VersionKind;
 use crate::rows::EffectNumber;
-use atname_protocol::{Commitment, Key, Position, QualifiedName, Txid};
-use rusqlite::{Connection, params};
+use atname_protocol::{
+    BlockHash, Commitment, Digest, Height, Key, Position, QualifiedName, Service, Txid,
+};
 use std::collections::HashMap;
 
-/// What waits at the most: rows, some 300 bytes each, and bytes of owner scripts.
+/// What waits at the most: rows, up to 250 bytes each, and bytes of owner scripts.
 const ROWS: usize = 90_000;
 const BYTES: usize = 4 << 20;
+/// What is worth a transaction of its own, and what is not to be added to while one is on its way.
+const WORTH: usize = 40_000;
+const MANY: usize = 50_000;
 
 /// A row of `reservations`.
 pub(super) struct Reservation {
@@ -42,28 +46,40 @@ pub(super) struct Version {
     pub(super) claim: Option<EffectNumber>,
 }
 
-pub(super) enum Row {
-    Reservation(Reservation),
-    Opening(Opening),
-    Version(Version),
+/// Which table an effect has its row in, and its place among those that wait for it.
+#[derive(Clone, Copy)]
+enum Row {
+    Reservation(usize),
+    Opening,
+    Version(usize),
 }
 
-/// A row of `names`.
-struct Pointer {
-    service_id: i64,
-    effect: EffectNumber,
-    /// Whether SQLite has no row of the name yet.
-    is_new: bool,
+/// A row of `blocks`.
+pub(super) struct Connected {
+    pub(super) height: Height,
+    pub(super) hash: BlockHash,
+    pub(super) digest: Digest,
+    pub(super) last_effect: EffectNumber,
 }
 
-/// The end of the log, and the names whose last version is in it.
+/// The end of the log, and what goes with it.
 #[derive(Default)]
 pub(super) struct Pending {
-    /// Number of the last effect in SQLite: the rows are of those behind it.
+    /// Number of the last effect before it.
     written: EffectNumber,
+    /// One row for each effect behind that.
     rows: Vec<Row>,
-    names: HashMap<QualifiedName, Pointer>,
+    pub(super) reservations: Vec<(EffectNumber, Reservation)>,
+    pub(super) openings: Vec<(EffectNumber, Opening)>,
+    pub(super) versions: Vec<(EffectNumber, Version)>,
+    /// Bytes of owner scripts in them.
     bytes: usize,
+    pub(super) services: HashMap<Service, i64>,
+    /// Reservations before all of this, and the effects that opened them.
+    pub(super) opened: Vec<(EffectNumber, EffectNumber)>,
+    pub(super) blocks: Vec<Connected>,
+    /// How far the node is.
+    pub(super) node: Option<(Height, BlockHash)>,
 }
 
 impl Pending {
@@ -75,129 +91,115 @@ impl Pending {
         }
     }
 
-    /// Adds the row of the next effect.
-    pub(super) fn push(&mut self, row: Row) {
-        if let Row::Version(version) = &row {
-            self.bytes += version
-                .owner_script
-                .as_ref()
-                .map_or(0, |script| script.len());
-            let effect = self.written + self.rows.len() as EffectNumber + 1;
-            let is_new = version.previous.is_none();
-            let pointer = self.names.entry(version.name).or_insert(Pointer {
-                service_id: version.service_id,
-                effect,
-                is_new,
-            });
-            pointer.effect = effect;
-        }
-        self.rows.push(row);
+    /// Takes all of it, and leaves nothing behind it.
+    pub(super) fn take(&mut self) -> Pending {
+        let behind = Pending::behind(self.last());
+        std::mem::replace(self, behind)
     }
 
-    /// Whether so much waits that it should be written.
-    pub(super) fn is_large(&self) -> bool {
+    /// The effect of the last row.
+    fn last(&self) -> EffectNumber {
+        self.written + self.rows.len() as EffectNumber
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+            && self.services.is_empty()
+            && self.opened.is_empty()
+            && self.blocks.is_empty()
+            && self.node.is_none()
+    }
+
+    /// Adds the row of the next effect.
+    pub(super) fn reserve(&mut self, reservation: Reservation) {
+        let effect = self.last() + 1;
+        self.rows.push(Row::Reservation(self.reservations.len()));
+        self.reservations.push((effect, reservation));
+    }
+
+    /// Adds the row of the next effect, which opens a reservation that is here or was earlier.
+    pub(super) fn open(&mut self, opening: Opening) {
+        let effect = self.last() + 1;
+        let reservation = opening.reservation;
+        self.rows.push(Row::Opening);
+        self.openings.push((effect, opening));
+        let here = match self.row(reservation) {
+            Some(Row::Reservation(at)) => self.reservations.get_mut(at),
+            _ => None,
+        };
+        match here {
+            Some((_, reservation)) => reservation.opened = Some(effect),
+            None => self.opened.push((reservation, effect)),
+        }
+    }
+
+    /// Adds the row of the next effect.
+    pub(super) fn set(&mut self, version: Version) {
+        let effect = self.last() + 1;
+        let script = version.owner_script.as_ref();
+        self.bytes += script.map_or(0, |script| script.len());
+        self.rows.push(Row::Version(self.versions.len()));
+        self.versions.push((effect, version));
+    }
+
+    /// Adds a service that has this number from now on.
+    pub(super) fn add_service(&mut self, service: Service, service_id: i64) {
+        self.services.insert(service, service_id);
+    }
+
+    /// Adds a block that ends with the last row.
+    pub(super) fn add_block(&mut self, header: BlockHeader, digest: Digest) {
+        self.blocks.push(Connected {
+            height: header.height,
+            hash: header.hash,
+            digest,
+            last_effect: self.last(),
+        });
+    }
+
+    /// Notes how far the node is.
+    pub(super) fn note_node(&mut self, height: Height, hash: BlockHash) {
+        self.node = Some((height, hash));
+    }
+
+    /// Whether so much waits that it has to be written.
+    pub(super) fn is_full(&self) -> bool {
         self.rows.len() >= ROWS || self.bytes >= BYTES
     }
 
-    fn row(&self, effect: EffectNumber) -> Option<&Row> {
-        self.rows.get(self.at(effect)?)
+    /// Whether so much waits that somebody should write it.
+    pub(super) fn is_worth_it(&self) -> bool {
+        self.rows.len() >= WORTH || self.bytes >= BYTES / 4 || self.blocks.len() >= WORTH
     }
 
-    /// Where the row of an effect is, or would be.
-    fn at(&self, effect: EffectNumber) -> Option<usize> {
-        usize::try_from(effect.checked_sub(self.written + 1)?).ok()
+    /// Whether so much waits that nothing should be added before what is on its way is written.
+    pub(super) fn is_large(&self) -> bool {
+        self.rows.len() >= MANY || self.bytes >= BYTES / 2 || self.blocks.len() >= MANY
+    }
+
+    fn row(&self, effect: EffectNumber) -> Option<Row> {
+        let at = effect.checked_sub(self.written + 1)?;
+        self.rows.get(usize::try_from(at).ok()?).copied()
     }
 
     /// The version of an effect, if it waits.
     pub(super) fn version(&self, effect: EffectNumber) -> Option<&Version> {
         match self.row(effect)? {
-            Row::Version(version) => Some(version),
-            Row::Reservation(_) | Row::Opening(_) => None,
+            Row::Version(at) => self.versions.get(at).map(|(_, version)| version),
+            Row::Reservation(_) | Row::Opening => None,
         }
     }
 
     /// Where the reservation of an effect stands, if it waits.
     pub(super) fn reserved(&self, effect: EffectNumber) -> Option<Position> {
         match self.row(effect)? {
-            Row::Reservation(reservation) => Some(reservation.position),
-            Row::Opening(_) | Row::Version(_) => None,
+            Row::Reservation(at) => self.reservations.get(at).map(|(_, row)| row.position),
+            Row::Opening | Row::Version(_) => None,
         }
     }
 
-    /// Notes that a reservation was opened; says whether it waits.
-    pub(super) fn open(&mut self, reservation: EffectNumber, opening: EffectNumber) -> bool {
-        let row = self.at(reservation).and_then(|at| self.rows.get_mut(at));
-        let Some(Row::Reservation(row)) = row else {
-            return false;
-        };
-        row.opened = Some(opening);
-        true
-    }
-
-    /// Writes all that waits.
-    pub(super) fn write(&mut self, db: &Connection) -> Result<()> {
-        let written = self.written;
-        let mut reservations = db.prepare_cached(
-            "INSERT INTO reservations
-                 (effect, height, tx_index, service_id, commitment, opened)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )?;
-        let mut openings = db.prepare_cached(
-            "INSERT INTO openings (effect, tx_index, reservation) VALUES (?1, ?2, ?3)",
-        )?;
-        let mut versions = db.prepare_cached(
-            "INSERT INTO versions (effect, height, tx_index, kind, service_id, name, txid, vout,
-                 key, owner_script, reservation, previous, setting, claim)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-        )?;
-        for (effect, row) in (written + 1..).zip(&self.rows) {
-            match row {
-                Row::Reservation(row) => reservations.execute(params![
-                    effect,
-                    row.position.height,
-                    row.position.index,
-                    row.service_id,
-                    row.commitment.as_bytes(),
-                    row.opened,
-                ])?,
-                Row::Opening(row) => {
-                    openings.execute(params![effect, row.tx_index, row.reservation])?
-                }
-                Row::Version(row) => versions.execute(params![
-                    effect,
-                    row.position.height,
-                    row.position.index,
-                    row.kind.number(),
-                    row.service_id,
-                    row.name.name().as_str(),
-                    row.txid.as_bytes(),
-                    row.vout,
-                    row.key.as_ref().map(Key::as_bytes),
-                    row.owner_script,
-                    row.reservation,
-                    row.previous,
-                    row.setting,
-                    row.claim,
-                ])?,
-            };
-        }
-        // In the order of the table: neighbours are on one page.
-        let mut names: Vec<_> = self.names.drain().collect();
-        names.sort_unstable_by_key(|(name, pointer)| (pointer.service_id, *name.name()));
-        let mut point =
-            db.prepare_cached("INSERT INTO names (effect, service_id, name) VALUES (?1, ?2, ?3)")?;
-        let mut repoint =
-            db.prepare_cached("UPDATE names SET effect = ?1 WHERE service_id = ?2 AND name = ?3")?;
-        for (name, pointer) in names {
-            let row = params![pointer.effect, pointer.service_id, name.name().as_str()];
-            match pointer.is_new {
-                true => point.execute(row)?,
-                false => repoint.execute(row)?,
-            };
-        }
-        self.written += self.rows.len() as EffectNumber;
-        self.rows.clear();
-        self.bytes = 0;
-        Ok(())
+    /// The number of a service, if it waits.
+    pub(super) fn service_id(&self, service: &Service) -> Option<i64> {
+        self.services.get(service).copied()
     }
 }

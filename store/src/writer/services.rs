@@ -1,9 +1,10 @@
 //! The numbers of services, of which a chain has few that are in use.
 
+use super::Writer;
 use crate::error::Result;
 use crate::rows::EffectNumber;
 use atname_protocol::Service;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::OptionalExtension as _;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
@@ -15,41 +16,13 @@ const MOST: usize = 1000;
 pub(super) struct Services(RefCell<HashMap<Service, i64>>);
 
 impl Services {
-    /// The number of a service that somebody has reserved in.
-    pub(super) fn id(&self, db: &Connection, service: &Service) -> Result<Option<i64>> {
-        if let Some(id) = self.0.borrow().get(service) {
-            return Ok(Some(*id));
-        }
-        let found: Option<i64> = db
-            .prepare_cached("SELECT service_id FROM services WHERE service = ?1")?
-            .query_row([service.as_str()], |row| row.get(0))
-            .optional()?;
-        if let Some(id) = found {
-            self.remember(*service, id);
-        }
-        Ok(found)
-    }
-
-    /// The number of a service, which is that of the effect that first reserved in it: this one,
-    /// where there was none.
-    pub(super) fn id_or_new(
-        &self,
-        db: &Connection,
-        service: &Service,
-        effect: EffectNumber,
-    ) -> Result<i64> {
-        if let Some(id) = self.id(db, service)? {
-            return Ok(id);
-        }
-        db.prepare_cached("INSERT INTO services (service_id, service) VALUES (?1, ?2)")?
-            .execute((effect, service.as_str()))?;
-        self.remember(*service, effect);
-        Ok(effect)
-    }
-
     /// Forgets all of them: some may have been taken back.
     pub(super) fn clear(&self) {
         self.0.borrow_mut().clear();
+    }
+
+    fn get(&self, service: &Service) -> Option<i64> {
+        self.0.borrow().get(service).copied()
     }
 
     fn remember(&self, service: Service, id: i64) {
@@ -58,5 +31,43 @@ impl Services {
             known.clear();
         }
         known.insert(service, id);
+    }
+}
+
+impl Writer {
+    /// The number of a service that somebody has reserved in.
+    pub(super) fn service_id(&self, service: &Service) -> Result<Option<i64>> {
+        if let Some(id) = self.services.get(service) {
+            return Ok(Some(id));
+        }
+        let waiting = self.waiting().find_map(|rows| rows.service_id(service));
+        let found = match waiting {
+            Some(id) => Some(id),
+            None => self
+                .disk
+                .db()?
+                .prepare_cached("SELECT service_id FROM services WHERE service = ?1")?
+                .query_row([service.as_str()], |row| row.get(0))
+                .optional()?,
+        };
+        if let Some(id) = found {
+            self.services.remember(*service, id);
+        }
+        Ok(found)
+    }
+
+    /// The number of a service, which is that of the effect that first reserved in it: this one,
+    /// where there was none.
+    pub(super) fn service_id_or_new(
+        &mut self,
+        service: &Service,
+        effect: EffectNumber,
+    ) -> Result<i64> {
+        if let Some(id) = self.service_id(service)? {
+            return Ok(id);
+        }
+        self.pending.add_service(*service, effect);
+        self.services.remember(*service, effect);
+        Ok(effect)
     }
 }

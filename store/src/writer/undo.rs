@@ -9,9 +9,9 @@ pub(super) fn tip(writer: &mut Writer) -> Result<()> {
     let Some(tip) = writer.tip else {
         return Ok(());
     };
-    writer.pending.write(&writer.db)?;
+    writer.spill()?;
     let kept = match tip.height.checked_sub(1) {
-        Some(below) => last_effect(&writer.db, below)?,
+        Some(below) => last_effect(writer.disk.db()?, below)?,
         None => 0,
     };
     versions(writer, kept)?;
@@ -22,10 +22,11 @@ pub(super) fn tip(writer: &mut Writer) -> Result<()> {
         "DELETE FROM reservations WHERE effect > ?1",
         "DELETE FROM services WHERE service_id > ?1",
     ] {
-        writer.db.prepare_cached(delete)?.execute([kept])?;
+        writer.disk.db()?.prepare_cached(delete)?.execute([kept])?;
     }
     writer
-        .db
+        .disk
+        .db()?
         .prepare_cached("DELETE FROM blocks WHERE height = ?1")?
         .execute([tip.height])?;
     writer.reservations = None;
@@ -40,7 +41,8 @@ pub(super) fn tip(writer: &mut Writer) -> Result<()> {
 
 fn versions(writer: &mut Writer, kept: EffectNumber) -> Result<()> {
     let taken_back: Vec<(EffectNumber, Option<EffectNumber>)> = writer
-        .db
+        .disk
+        .db()?
         .prepare_cached(
             "SELECT effect, previous FROM versions WHERE effect > ?1 ORDER BY effect DESC",
         )?
@@ -61,17 +63,20 @@ fn versions(writer: &mut Writer, kept: EffectNumber) -> Result<()> {
         let row = (service_id, name.as_str());
         match previous {
             Some(previous) => writer
-                .db
+                .disk
+                .db()?
                 .prepare_cached("UPDATE names SET effect = ?3 WHERE service_id = ?1 AND name = ?2")?
                 .execute((row.0, row.1, previous))?,
             None => writer
-                .db
+                .disk
+                .db()?
                 .prepare_cached("DELETE FROM names WHERE service_id = ?1 AND name = ?2")?
                 .execute(row)?,
         };
     }
     writer
-        .db
+        .disk
+        .db()?
         .prepare_cached("DELETE FROM versions WHERE effect > ?1")?
         .execute([kept])?;
     Ok(())

@@ -14,7 +14,8 @@ pub(super) struct Disk {
     path: PathBuf,
     /// `None` while it is away.
     writes: Option<Connection>,
-    /// Reads what is committed while the other is away; opened when that is first the case.
+    /// Reads what is committed while the other is away; opened when that is first the case. It holds no
+    /// snapshot: the log could not begin anew. (A row that is there never changes as long as it is away.)
     reads: Option<Connection>,
     away: Option<Away>,
     in_transaction: bool,
@@ -77,9 +78,6 @@ impl Disk {
         let (writes, done) = back.ok_or(Error::Poisoned)?;
         self.writes = Some(writes);
         self.in_log = true;
-        if let Some(reads) = &self.reads {
-            reads.execute_batch("COMMIT")?;
-        }
         done
     }
 
@@ -115,13 +113,9 @@ impl Disk {
     /// Where the batch before was not committed, or the file cannot be opened again to read.
     pub(super) fn send(&mut self, pending: &mut Pending) -> Result<()> {
         self.settle()?;
-        let reads = match self.reads.take() {
-            Some(reads) => reads,
-            None => open::beside(&self.path)?,
-        };
-        // What it reads first decides what it sees. It may see the batch or not, and need not.
-        reads.execute_batch("BEGIN")?;
-        self.reads = Some(reads);
+        if self.reads.is_none() {
+            self.reads = Some(open::beside(&self.path)?);
+        }
         let batch = Arc::new(pending.take());
         let rows = Arc::clone(&batch);
         // The connection follows when the thread is there: it is not to be lost with one that cannot start.

@@ -72,7 +72,9 @@ pub fn run(
     match name {
         "read" => blocks(source.file, |_| Ok(()))?,
         "walk" => walk(source.file)?,
-        "fetch" => fetch(source)?,
+        "fetch" => fetch(source, LINKS)?,
+        "fetch-1" => fetch(source, 1)?,
+        "fetch-2" => fetch(source, 2)?,
         "index" => index(source, folder)?,
         other => return Err(format!("{other} is no contender").into()),
     }
@@ -127,13 +129,13 @@ fn node(source: Source<'_>) -> Result<Node, atname_node::NodeError> {
 }
 
 /// The blocks come, and nobody looks at them.
-fn fetch(source: Source<'_>) -> Outcome {
+fn fetch(source: Source<'_>, links: u32) -> Outcome {
     let mut node = node(source)?;
     let tip = node.tip()?;
     let hashes = node.block_hashes(0..tip.height + 1)?;
     let next = AtomicU32::new(0);
     std::thread::scope(|threads| {
-        let links: Vec<_> = (0..LINKS)
+        let links: Vec<_> = (0..links)
             .map(|_| {
                 let mut blocks = node.blocks();
                 let (next, hashes) = (&next, &hashes);

@@ -86,7 +86,13 @@ fn bench(numbers: &[OsString]) -> Outcome<()> {
     node.stop()?;
     node.set_arguments(&[OLD_TIP, "-rest=0"]);
     node.run()?;
-    table.rounds(rounds, &file, &node, &["walk", "fetch", "index"], "RPC")?;
+    table.rounds(
+        rounds,
+        &file,
+        &node,
+        &["walk", "fetch-1", "fetch-2", "fetch", "index"],
+        "RPC",
+    )?;
 
     node.stop()?;
     node.set_arguments(&[OLD_TIP, "-rest=1"]);

@@ -25,8 +25,8 @@ use std::path::{Path, PathBuf};
 
 /// The one process that writes a registry.
 ///
-/// Nothing that it does is seen by readers before [`Writer::commit`]; what is not committed when it
-/// is dropped never happened.
+/// Nothing that it does is seen by readers before [`Writer::commit`] or [`Writer::commit_behind`]; what
+/// was handed to neither when it is dropped never happened.
 pub struct Writer {
     disk: Disk,
     path: PathBuf,

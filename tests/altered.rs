@@ -75,12 +75,10 @@ fn whatever_is_in_a_column_nobody_breaks_down() {
     let sample = Sample::new().unwrap();
     altered::index(&good, &sample).unwrap();
     altered::read(&good).unwrap();
+    let bytes = std::fs::read(&good).unwrap();
     let copy = |name: &str| {
         let path = folder.path().join(name);
-        for beside in ["sqlite-wal", "sqlite-shm"] {
-            let _ = std::fs::remove_file(path.with_extension(beside));
-        }
-        std::fs::copy(&good, &path).unwrap();
+        altered::put(&path, &bytes).unwrap();
         path
     };
     altered::write(&copy("unchanged.sqlite"), &sample).unwrap();

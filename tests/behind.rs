@@ -15,9 +15,8 @@ use atname_tests::agree::rules_with_model;
 use atname_tests::chain::Block;
 use atname_tests::follower::{Follower, readers_agree};
 use atname_tests::registry::dump;
-use atname_tests::story::story;
+use atname_tests::story::{cases, story};
 use proptest::prelude::*;
-use std::path::Path;
 
 /// The tips that readers may see, the one that they saw last first.
 struct Shown(Vec<Option<Tip>>);
@@ -33,18 +32,14 @@ impl Shown {
 }
 
 /// The rows of a registry that saw nothing but these blocks.
-fn plain(folder: &Path, params: &Params, blocks: &[Block]) -> String {
-    let path = folder.join("plain.sqlite");
+fn plain(params: &Params, blocks: &[Block]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plain.sqlite");
     let mut follower = Follower::new(&path, params).unwrap();
     follower.follow(blocks, |_| {}).unwrap();
     follower.writer.commit().unwrap();
     drop(follower);
-    let rows = dump(&path).unwrap();
-    std::fs::remove_file(&path).unwrap();
-    for beside in ["sqlite-wal", "sqlite-shm"] {
-        let _ = std::fs::remove_file(path.with_extension(beside));
-    }
-    rows
+    dump(&path).unwrap()
 }
 
 /// The chain up to the block with this hash.
@@ -53,17 +48,8 @@ fn up_to(blocks: &[Block], hash: Option<BlockHash>) -> &[Block] {
     at.map_or(&[], |at| &blocks[..=at])
 }
 
-fn cases() -> ProptestConfig {
-    let cases = std::env::var("ATNAME_CASES").map_or(200, |text| text.parse().unwrap());
-    ProptestConfig {
-        cases,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
-
 proptest! {
-    #![proptest_config(cases())]
+    #![proptest_config(cases(200))]
 
     #[test]
     fn what_a_thread_commits_is_the_registry_of_the_chain(
@@ -100,7 +86,7 @@ proptest! {
                 shown.0.truncate(1);
                 let hash = shown.0[0].map(|tip| tip.hash);
                 let kept = branches.iter().map(|branch| up_to(branch, hash)).find(|b| !b.is_empty());
-                let expected = plain(folder.path(), params, kept.unwrap_or_default());
+                let expected = plain(params, kept.unwrap_or_default());
                 prop_assert_eq!(dump(&path).unwrap(), expected);
                 follower = Follower::new(&path, params).unwrap();
             } else if fork.commit {
@@ -114,6 +100,6 @@ proptest! {
         }
         follower.writer.commit().unwrap();
         drop(follower);
-        prop_assert_eq!(dump(&path).unwrap(), plain(folder.path(), params, &blocks));
+        prop_assert_eq!(dump(&path).unwrap(), plain(params, &blocks));
     }
 }

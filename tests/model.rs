@@ -22,17 +22,8 @@ use atname_tests::agree::rules_with_model;
 use atname_tests::follower::{Follower, readers_agree};
 use atname_tests::generator::chain;
 use atname_tests::registry::dump;
-use atname_tests::story::story;
+use atname_tests::story::{cases, story};
 use proptest::prelude::*;
-
-fn cases(usual: u32) -> ProptestConfig {
-    let cases = std::env::var("ATNAME_CASES").map_or(usual, |text| text.parse().unwrap());
-    ProptestConfig {
-        cases,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
 
 fn seen(reader: &Reader) -> Option<Tip> {
     reader.snapshot().unwrap().tip()

@@ -22,19 +22,11 @@ use atname_store::{Counts, Reader, Snapshot, Version, VersionKind};
 use atname_tests::chain::{Block, Replay, Tx};
 use atname_tests::follower::{Follower, readers_agree};
 use atname_tests::generator::chain;
+use atname_tests::story::cases;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::ops::Range;
-
-fn cases() -> ProptestConfig {
-    let cases = std::env::var("ATNAME_CASES").map_or(120, |text| text.parse().unwrap());
-    ProptestConfig {
-        cases,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
 
 /// Everything that a chain gives the rules to ask about, and a little that it does not.
 #[derive(Default)]
@@ -221,7 +213,7 @@ fn tells(
 }
 
 proptest! {
-    #![proptest_config(cases())]
+    #![proptest_config(cases(120))]
 
     /// At every tip of a chain, the rules get the same answers from the writer, whose image is in
     /// memory and whose rows may wait or be on their way, from a snapshot, which searches the tables, and from a registry that is all in memory.

@@ -44,10 +44,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let at = at % damaged.len();
         damaged[at] ^= change[3];
     }
-    for beside in ["sqlite-wal", "sqlite-shm"] {
-        let _ = std::fs::remove_file(path.with_extension(beside));
-    }
-    std::fs::write(path, damaged).expect("a damaged registry");
+    altered::put(path, &damaged).expect("a damaged registry");
     let said = [altered::read(path), altered::write(path, sample)]
         .into_iter()
         .filter_map(Result::err);

@@ -28,6 +28,17 @@ pub fn index(path: &Path, sample: &Sample) -> Result<(), Error> {
     writer.commit()
 }
 
+/// Puts bytes in the place of a registry. The log beside it belongs to what was there before: it goes.
+///
+/// # Errors
+/// Where the file cannot be written.
+pub fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    for beside in ["sqlite-wal", "sqlite-shm"] {
+        let _ = std::fs::remove_file(path.with_extension(beside));
+    }
+    std::fs::write(path, bytes)
+}
+
 /// Reads every row that a reader has a query for.
 ///
 /// # Errors

@@ -43,3 +43,17 @@ pub fn story() -> impl Strategy<Value = (World, Vec<BlockPlan>, Vec<Fork>)> {
         proptest::collection::vec(fork(), 1..4),
     )
 }
+
+/// How many cases a property is tried with: `ATNAME_CASES` of them, or as many as usual.
+#[expect(
+    clippy::unwrap_used,
+    reason = "a number of cases that is none ends the test"
+)]
+pub fn cases(usual: u32) -> ProptestConfig {
+    let cases = std::env::var("ATNAME_CASES").map_or(usual, |text| text.parse().unwrap());
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}

@@ -100,7 +100,7 @@ impl Disk {
     /// Ends the transaction.
     pub(super) fn commit(&mut self) -> Result<()> {
         if self.in_transaction {
-            self.begin()?.execute_batch("COMMIT")?;
+            self.db()?.execute_batch("COMMIT")?;
             self.in_transaction = false;
             self.in_log = true;
         }

@@ -209,9 +209,8 @@ impl Writer {
 
     /// Writes what waits in a transaction that stays open: it is found in the file from now on.
     fn spill(&mut self) -> Result<()> {
-        self.disk.begin()?;
-        let rows = self.pending.take();
-        rows.write(self.disk.db()?)
+        let db = self.disk.begin()?;
+        self.pending.take().write(db)
     }
 
     fn check(&self) -> Result<()> {

@@ -8,12 +8,13 @@
 -- is one row of `reservations` (reserved), `openings` (opened) or `versions` (updated, dormant,
 -- claimed, woken), and these rows are what a block's digest is taken over. Rows are only added, save
 -- that `reservations.opened` is filled in and `names.effect` moved on; a reorganisation deletes the
--- effects of the blocks it takes back.
+-- effects of the blocks that it disconnects.
 --
 -- Hashes and txids are BLOBs of 32 bytes in the order in which they are hashed: the reverse of how
 -- they are shown. Commitments, digests and keys are shown in the order in which they are stored.
 --
--- PRAGMA application_id is 1635020397 ('atnm'); PRAGMA user_version counts the migrations.
+-- PRAGMA application_id is 1635020397 ('atnm'); PRAGMA user_version counts the migrations. Version 1
+-- followed earlier rules of the protocol: such a file is refused, and there is no migration from it.
 
 -- Which registry this is, and how far the node was: exactly one row.
 CREATE TABLE chain (
@@ -68,14 +69,14 @@ CREATE TABLE versions (
     kind INTEGER NOT NULL CHECK (kind IN (1, 2, 5, 6)), -- 1 updated, 2 dormant, 5 claimed, 6 woken
     service_id INTEGER NOT NULL, -- services.service_id
     name TEXT NOT NULL, -- the name within the service
-    txid BLOB NOT NULL, -- the transaction; its output `vout` is the owner coin
-    vout INTEGER, -- output that is the owner coin; NULL in dormant
-    key BLOB, -- the key, 20 bytes, zeros when revoked; NULL in dormant and woken, which leave it
-    owner_script BLOB, -- script_pubkey that owns the name; NULL in dormant and woken, which leave it
+    txid BLOB, -- the transaction, and of the owner coin; NULL in dormant
+    vout INTEGER, -- its output that is the owner coin; NULL in dormant
+    key BLOB, -- the key, 20 bytes, zeros when revoked; NULL in dormant and woken, which do not change it
     reservation INTEGER, -- claimed: reservations.effect that gave the priority; else NULL
     previous INTEGER, -- versions.effect of the name's version before this; NULL in its first
     setting INTEGER, -- versions.effect that set key and owner_script; NULL where this one did
-    claim INTEGER -- versions.effect of the claim that set the priority; NULL where this one did
+    claim INTEGER, -- versions.effect of the claim that set the priority; NULL where this one did
+    owner_script BLOB -- scriptPubKey that owns the name; NULL in dormant and woken, which do not change it. It can be as large as a block, so it is the last column: the others are read without it
 ) STRICT;
 
 -- The present: one row for each name that somebody holds.
@@ -93,8 +94,8 @@ SELECT
     services.service, -- the service
     names.name, -- the name within the service
     setting.key, -- the key, 20 bytes, zeros when revoked
-    setting.owner_script, -- script_pubkey that owns it
-    CASE WHEN present.kind = 2 THEN NULL ELSE present.txid END AS owner_txid, -- owner coin; NULL when dormant
+    setting.owner_script, -- scriptPubKey that owns it
+    present.txid AS owner_txid, -- owner coin; NULL when dormant
     present.vout AS owner_vout, -- owner coin; NULL when dormant
     reservations.height AS priority_height, -- priority
     reservations.tx_index AS priority_index, -- priority

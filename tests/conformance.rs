@@ -16,7 +16,6 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Meta {
     height: u32,
     tip: String,

@@ -7,8 +7,8 @@
     reason = "a test that cannot read its files has failed"
 )]
 
-use atname_indexer::block::Block;
 use atname_protocol::{BlockHash, QualifiedName, Record, record};
+use atname_tests::plain::Block;
 use bitcoin::hashes::Hash as _;
 use proptest::prelude::*;
 use std::path::Path;

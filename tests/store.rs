@@ -11,7 +11,6 @@
     reason = "a test that cannot go on has failed"
 )]
 
-use atname_protocol::effect::TransactionEffects;
 use atname_protocol::rules::Finality;
 use atname_protocol::state::{Lookups, Memory};
 use atname_protocol::{
@@ -19,7 +18,7 @@ use atname_protocol::{
     Txid, rules,
 };
 use atname_store::{Counts, Reader, Snapshot, Version, VersionKind};
-use atname_tests::chain::{Block, Replay, Tx};
+use atname_tests::chain::{Block, Effects, Replay, Tx};
 use atname_tests::follower::{Follower, readers_agree};
 use atname_tests::generator::chain;
 use atname_tests::story::cases;
@@ -32,7 +31,6 @@ use std::ops::Range;
 #[derive(Default)]
 struct Questions {
     coins: BTreeSet<OutPoint>,
-    scripts: BTreeSet<Vec<u8>>,
     names: BTreeSet<QualifiedName>,
     commitments: BTreeSet<(Service, Commitment)>,
 }
@@ -43,7 +41,6 @@ impl Questions {
         let service: Service = "nobody".parse().unwrap();
         let name = QualifiedName::in_service(service, "never").unwrap();
         questions.names.insert(name);
-        questions.scripts.insert(b"\xdd\x51".to_vec());
         for tx in blocks.iter().flat_map(|block| &block.txs) {
             let txid = tx.txid;
             let outputs = (0..).zip(&tx.outputs).map(|(vout, _)| vout);
@@ -51,7 +48,6 @@ impl Questions {
                 .chain([u32::MAX])
                 .map(|vout| OutPoint { txid, vout });
             questions.coins.extend(coins);
-            questions.scripts.extend(tx.outputs.iter().cloned());
             match tx.read(|read| read.record()) {
                 Some(Record::Reserve {
                     service: of,
@@ -81,16 +77,13 @@ impl Questions {
         }
         let mut answers = Vec::new();
         for coin in &self.coins {
-            let names = sorted(state.names_of_coin(coin)?);
-            answers.push(format!("{coin}: {names:?}"));
-        }
-        for script in &self.scripts {
-            let names = sorted(state.dormant(script)?);
-            answers.push(format!("{script:x?}: {names:?}"));
+            let name = state.name_of_coin(coin)?;
+            answers.push(format!("{coin}: {name:?}"));
         }
         for name in &self.names {
             let (script, priority) = (state.owner_script(name)?, state.priority(name)?);
-            answers.push(format!("{name}: {script:x?} {priority:?}"));
+            let dormant = state.dormant(name)?;
+            answers.push(format!("{name}: {script:x?} {priority:?} {dormant:?}"));
         }
         for (service, commitment) in &self.commitments {
             for range in heights {
@@ -106,62 +99,59 @@ impl Questions {
 }
 
 /// What the effects of a chain say of each name and of the whole.
-fn told(effects: &[&TransactionEffects]) -> (BTreeMap<QualifiedName, Vec<Version>>, Counts) {
+fn told(effects: &Effects) -> (BTreeMap<QualifiedName, Vec<Version>>, Counts) {
     let mut histories: BTreeMap<QualifiedName, Vec<Version>> = BTreeMap::new();
     let mut services = BTreeSet::new();
     let (mut reservations, mut count) = (0, 0);
-    for of in effects {
-        for effect in &of.effects {
-            count += 1;
-            let version = |kind, vout| Version {
-                kind,
-                position: of.position,
-                txid: of.txid,
-                vout,
-                key: None,
-                owner_script: None,
-                priority: None,
-            };
-            let (name, version) = match effect {
-                Effect::Reserved { service, .. } => {
-                    services.insert(*service);
-                    reservations += 1;
-                    continue;
-                }
-                Effect::Opened { .. } => continue,
-                Effect::Dormant { name } => (name, version(VersionKind::Dormant, None)),
-                Effect::Woken { name, vout } => (name, version(VersionKind::Woken, Some(*vout))),
-                Effect::Updated {
-                    name,
-                    key,
-                    owner_script,
-                    vout,
-                } => {
-                    let set = Version {
-                        key: Some(*key),
-                        owner_script: Some(owner_script.to_vec()),
-                        ..version(VersionKind::Updated, Some(*vout))
-                    };
-                    (name, set)
-                }
-                Effect::Claimed {
-                    name,
-                    key,
-                    owner_script,
-                    vout,
-                    priority,
-                } => {
-                    let set = Version {
-                        key: Some(*key),
-                        owner_script: Some(owner_script.to_vec()),
-                        priority: Some(*priority),
-                        ..version(VersionKind::Claimed, Some(*vout))
-                    };
-                    (name, set)
-                }
-            };
-            histories.entry(*name).or_default().push(version);
-        }
+    for (position, effect) in effects {
+        count += 1;
+        let version = |kind, owner| Version {
+            kind,
+            position: *position,
+            owner,
+            key: None,
+            owner_script: None,
+            priority: None,
+        };
+        let (name, version) = match effect {
+            Effect::Reserved { service, .. } => {
+                services.insert(*service);
+                reservations += 1;
+                continue;
+            }
+            Effect::Opened { .. } => continue,
+            Effect::Dormant { name } => (name, version(VersionKind::Dormant, None)),
+            Effect::Woken { name, owner } => (name, version(VersionKind::Woken, Some(*owner))),
+            Effect::Updated {
+                name,
+                key,
+                owner_script,
+                owner,
+            } => {
+                let set = Version {
+                    key: Some(*key),
+                    owner_script: Some(owner_script.to_vec()),
+                    ..version(VersionKind::Updated, Some(*owner))
+                };
+                (name, set)
+            }
+            Effect::Claimed {
+                name,
+                key,
+                owner_script,
+                owner,
+                priority,
+            } => {
+                let set = Version {
+                    key: Some(*key),
+                    owner_script: Some(owner_script.to_vec()),
+                    priority: Some(*priority),
+                    ..version(VersionKind::Claimed, Some(*owner))
+                };
+                (name, set)
+            }
+        };
+        histories.entry(*name).or_default().push(version);
     }
     let counts = Counts {
         names: histories.len() as u64,
@@ -176,7 +166,7 @@ fn told(effects: &[&TransactionEffects]) -> (BTreeMap<QualifiedName, Vec<Version
 fn tells(
     snapshot: &Snapshot<'_>,
     registry: &Memory,
-    effects: &[&TransactionEffects],
+    effects: &Effects,
     names: &BTreeSet<QualifiedName>,
 ) -> Result<(), TestCaseError> {
     let (histories, counts) = told(effects);
@@ -207,7 +197,10 @@ fn tells(
         prop_assert_eq!(entry.owner, holding.owner);
         prop_assert_eq!(entry.priority, holding.priority);
         prop_assert_eq!(entry.claim, holding.claim);
-        prop_assert_eq!(entry.claim_txid, claim.unwrap().txid);
+        prop_assert_eq!(
+            Some(entry.claim_txid),
+            claim.unwrap().owner.map(|coin| coin.txid)
+        );
     }
     Ok(())
 }
@@ -237,7 +230,7 @@ proptest! {
                 follower.writer.commit_behind(true).unwrap();
             }
             let judged = replay.at(block.height).unwrap();
-            effects.extend(&judged.effects);
+            effects.extend(judged.effects.iter().cloned());
             let live = [rules::live(&world.params, block.height + 1)];
             let Ok(expected) = questions.answers(&judged.registry, &live);
             let written = questions.answers(&follower.writer, &live).unwrap();
@@ -283,21 +276,27 @@ fn what_was_opened_only_later_was_unopened_before() {
     for opened in 4..=6_u8 {
         let block = |height: u8| {
             let records = match height {
-                1 => vec![reserve(x, first)],
-                2 => vec![reserve(x, second), reserve(y, first)],
-                3 => vec![claim(x, first), claim(y, first)],
-                _ if height == opened => vec![claim(x, second)],
+                1 => vec![Some(reserve(x, first))],
+                2 => vec![Some(reserve(x, second)), Some(reserve(y, first))],
+                3 => vec![Some(claim(x, first)), Some(claim(y, first))],
+                _ if height == opened => vec![Some(claim(x, second))],
                 _ => vec![],
             };
-            let tx = |(index, record): (u8, &Record)| Tx {
+            // The first is the coinbase.
+            let tx = |(index, record): (u8, &Option<Record>)| Tx {
                 txid: Txid::from_bytes([10 * height + index; 32]),
                 inputs: vec![],
-                outputs: vec![script.to_vec(), record.to_script()],
+                outputs: std::iter::once(script.to_vec())
+                    .chain(record.map(|record| record.to_script()))
+                    .collect(),
             };
             Block {
                 height: height.into(),
                 hash: BlockHash::from_bytes([height + 1; 32]),
-                txs: (0..).zip(&records).map(tx).collect(),
+                txs: (0..)
+                    .zip(std::iter::once(&None).chain(&records))
+                    .map(tx)
+                    .collect(),
             }
         };
         let blocks: Vec<Block> = (0..=opened).map(block).collect();

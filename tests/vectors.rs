@@ -7,20 +7,23 @@
     reason = "a vector that cannot be read has failed, and the backtrace says which"
 )]
 
-use atname_protocol::effect::TransactionEffects;
+use atname_indexer::scan::Scan;
+use atname_node::DEFAULT_SIGNET;
 use atname_protocol::record::Record;
 use atname_protocol::rules::Finality;
 use atname_protocol::{
     BlockHash, Commitment, Digest, Key, NameError, Network, Params, QualifiedName, Service,
     Transaction, Txid,
 };
-use atname_tests::chain::{Block, Replay, hex, unhex};
+use atname_store::{BlockHeader, Reader, Writer};
+use atname_tests::chain::{self, Block, Replay, hex, unhex};
+use atname_tests::registry::rows;
 use atname_tests::vectors::{
     ChainBlock, ChainVector, Change, Head, Judgement, Vector, chain_files, folder, parse, position,
     read,
 };
 use serde::Deserialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::num::NonZeroU32;
 
@@ -104,6 +107,7 @@ fn records() {
         head.same("record", Record::from_script(&script), expected);
         let outputs: [&[u8]; 3] = [&[], b"\x6a", &script];
         let transaction = Transaction {
+            txid: Txid::from_bytes([0; 32]),
             inputs: &[],
             outputs: &outputs,
         };
@@ -146,6 +150,7 @@ struct ParamsVector {
     window: u32,
     first_height: u32,
     usual_depth: u32,
+    challenge: Option<String>,
 }
 
 #[test]
@@ -161,6 +166,8 @@ fn params() {
         };
         head.same("parameters", *network.params(), expected);
         head.same("name", network.to_string(), body.network);
+        let challenge = (network == Network::Signet).then_some(DEFAULT_SIGNET);
+        head.same("challenge", challenge, body.challenge.as_deref());
         seen.insert(network);
     }
     assert!(seen.into_iter().eq(Network::ALL));
@@ -202,27 +209,25 @@ fn digests() {
                 effects,
                 digest,
             } => {
-                let effects: Vec<_> = effects
-                    .iter()
-                    .map(|indexed| TransactionEffects {
-                        position: position((0, indexed.index)),
-                        txid: Txid::from_bytes([0; 32]),
-                        effects: vec![indexed.change.effect()],
-                    })
-                    .collect();
-                let previous: Digest = parse(&previous);
-                let found = previous.next(&parse::<BlockHash>(&hash), &effects);
+                let effect = |of: &Indexed| (position((0, of.index)), of.change.effect());
+                let effects = effects.iter().map(effect).collect();
+                let found = chain::digest(parse(&previous), &parse(&hash), &effects);
                 head.same("digest", found.to_string(), digest);
             }
         }
     }
 }
 
-fn chain(head: &Head, vector: &ChainVector) {
+fn is_chain(head: &Head, vector: &ChainVector) {
     let params = vector.params.params();
-    let blocks: Vec<Block> = vector.blocks.iter().map(ChainBlock::block).collect();
-    let replay = Replay::new(&params, &blocks);
+    let mut replay = Replay::new(&params, &[]);
     for block in &vector.blocks {
+        if let Some(raw) = &block.raw {
+            let raw = bitcoin::consensus::deserialize(&unhex(raw).unwrap()).unwrap();
+            let what = format!("raw block at {}", block.height);
+            head.same(&what, Block::new(block.height, &raw), block.block());
+        }
+        replay.connect(&block.block());
         let found = replay.at(block.height).unwrap();
         let what = format!("effects at {}", block.height);
         head.same(&what, &found.effects, &block.effects());
@@ -249,7 +254,66 @@ fn chain(head: &Head, vector: &ChainVector) {
 fn chains() {
     for file in chain_files() {
         for Vector { head, body } in read::<ChainVector>(&file) {
-            chain(&head, &body);
+            is_chain(&head, &body);
+        }
+    }
+}
+
+/// The same through the database, where blocks are disconnected, and raw blocks come as they travel on
+/// the wire.
+fn in_database(head: &Head, vector: &ChainVector) {
+    let params = vector.params.params();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("atname.sqlite");
+    let mut writer = Writer::open(&path, &params).unwrap();
+    let mut scan = Scan::default();
+    let mut hashes: BTreeMap<u32, BlockHash> = BTreeMap::new();
+    for block in &vector.blocks {
+        let hash = parse(&block.hash);
+        hashes.insert(block.height, hash);
+        while writer.tip().is_some_and(|tip| tip.height >= block.height) {
+            writer.disconnect_tip().unwrap();
+        }
+        if block.height < params.first_height {
+            continue;
+        }
+        if let Some(raw) = &block.raw {
+            *scan.buffer() = unhex(raw).unwrap();
+            scan.read(hash, writer.fingerprints()).unwrap();
+            scan.connect(block.height, &mut writer).unwrap();
+        } else {
+            let below = block.height.checked_sub(1).and_then(|at| hashes.get(&at));
+            let header = BlockHeader {
+                height: block.height,
+                hash,
+                parent: below.copied().unwrap_or(BlockHash::from_bytes([0; 32])),
+            };
+            let mut open = writer.block(header).unwrap();
+            for (index, tx) in (0..).zip(&block.block().txs) {
+                tx.read(|read| open.transaction(index, read)).unwrap();
+            }
+            open.connect().unwrap();
+        }
+        let what = format!("digest at {}", block.height);
+        let digest = writer.tip().unwrap().digest.to_string();
+        head.same(&what, &digest, &block.digest);
+    }
+    writer.commit().unwrap();
+    drop(writer);
+    Reader::open(&path)
+        .unwrap()
+        .snapshot()
+        .unwrap()
+        .verify()
+        .unwrap();
+    head.same("rows", &rows(&path, NonZeroU32::MIN).unwrap(), &vector.rows);
+}
+
+#[test]
+fn chains_in_the_database() {
+    for file in chain_files() {
+        for Vector { head, body } in read::<ChainVector>(&file) {
+            in_database(&head, &body);
         }
     }
 }
@@ -271,7 +335,14 @@ fn every_rule_has_a_vector() {
         .filter(|id| is_id(id))
         .collect();
     let mut files = chain_files();
-    let names = ["params", "labels", "records", "commitments", "digests"];
+    let names = [
+        "params",
+        "labels",
+        "records",
+        "commitments",
+        "digests",
+        "sizes",
+    ];
     files.extend(names.map(|name| format!("{name}.json").into()));
     let covered: BTreeSet<String> = files
         .iter()

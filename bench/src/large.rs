@@ -31,7 +31,7 @@ const NEVER_CLAIMED: usize = 30;
 const CLAIMED_FROM_ITS_HOLDER: usize = 5;
 const CLAIMED_WITHOUT_RESERVATION: usize = 15;
 const UPDATED: usize = 62;
-const PUT_TO_SLEEP: usize = 20;
+const MADE_DORMANT: usize = 20;
 const WOKEN: usize = 20;
 /// A claim comes so many blocks after its reservation.
 const DELAY: u32 = 3;
@@ -67,6 +67,7 @@ struct Intent {
 
 struct Held {
     name: QualifiedName,
+    key: Key,
     owner: u64,
     /// None while the name is dormant.
     coin: Option<OutPoint>,
@@ -292,8 +293,8 @@ impl Maker {
         for _ in 0..UPDATED {
             self.update();
         }
-        for _ in 0..PUT_TO_SLEEP {
-            self.put_to_sleep();
+        for _ in 0..MADE_DORMANT {
+            self.make_dormant();
         }
         for _ in 0..WOKEN {
             self.wake();
@@ -325,13 +326,14 @@ impl Maker {
         if self.names.insert(name) {
             self.held.push(Held {
                 name,
+                key,
                 owner,
                 coin: Some(OutPoint::new(txid, 0)),
             });
         }
     }
 
-    /// A name that is held (`awake`), or sleeps, at random; none where few are.
+    /// A name that is awake, or one that is dormant, at random; none where few are.
     fn any(&mut self, awake: bool) -> Option<usize> {
         (0..1000).find_map(|_| {
             let at = self.below(self.held.len());
@@ -348,14 +350,14 @@ impl Maker {
         };
         let name = held.name;
         let spent = held.coin.take().map(|coin| (coin, held.owner));
-        held.owner = owner;
+        (held.key, held.owner) = (key, owner);
         let txid = self.send_record(spent, Some(owner), Record::Claim { name, key });
         if let Some(held) = self.held.get_mut(at) {
             held.coin = Some(OutPoint::new(txid, 0));
         }
     }
 
-    fn put_to_sleep(&mut self) {
+    fn make_dormant(&mut self) {
         let Some(at) = self.any(true) else { return };
         if let Some(held) = self.held.get_mut(at) {
             let spent = held.coin.take().map(|coin| (coin, held.owner));
@@ -365,10 +367,20 @@ impl Maker {
 
     fn wake(&mut self) {
         let Some(at) = self.any(false) else { return };
-        let Some(owner) = self.held.get(at).map(|held| held.owner) else {
+        let Some(Held {
+            name, key, owner, ..
+        }) = self.held.get(at)
+        else {
             return;
         };
-        let txid = self.send(None, &[&coins::script(owner)]);
+        let (record, owner) = (
+            Record::Claim {
+                name: *name,
+                key: *key,
+            },
+            *owner,
+        );
+        let txid = self.send_record(None, Some(owner), record);
         if let Some(held) = self.held.get_mut(at) {
             held.coin = Some(OutPoint::new(txid, 0));
         }

@@ -6,10 +6,12 @@
     reason = "a test that cannot make its chain has failed"
 )]
 
-use atname_indexer::block::Block;
 use atname_indexer::scan::Scan;
+use atname_protocol::state::Memory;
 use atname_protocol::{BlockHash, Network};
 use atname_store::Writer;
+use atname_tests::chain;
+use atname_tests::plain::Block;
 use bitcoin::hashes::Hash as _;
 use std::collections::BTreeMap;
 
@@ -25,19 +27,23 @@ fn every_block_uses_the_registry_in_every_way() {
     };
     let (mut plain, mut quick) = (open("plain.sqlite"), open("quick.sqlite"));
     let mut scan = Scan::default();
+    let mut registry = Memory::new();
     let mut kinds: BTreeMap<&str, u32> = BTreeMap::new();
     let size = atname_bench::large::make(FULL + 1, |height, bytes| {
         let header = bytes.first_chunk::<80>().unwrap();
         let hash = bitcoin::hashes::sha256d::Hash::hash(header);
         let hash = BlockHash::from_bytes(hash.to_byte_array());
-        let block = Block::decode(hash, &bytes).unwrap();
-        let expected = block.connect(height, &mut plain).unwrap();
+        let expected = Block::decode(hash, &bytes).unwrap();
+        let expected = expected.connect(height, &mut plain).unwrap();
+        let block = bitcoin::consensus::deserialize(&bytes).unwrap();
+        let block = chain::Block::new(height, &block);
+        let Ok(effects) = chain::connect_block(plain.params(), &block, &mut registry);
         *scan.buffer() = bytes;
         scan.read(hash, quick.fingerprints()).unwrap();
         let found = scan.connect(height, &mut quick).unwrap();
         assert_eq!(found, expected);
         if height == FULL {
-            for effect in found.iter().flat_map(|of| &of.effects) {
+            for (_, effect) in &effects {
                 *kinds.entry(effect.kind()).or_default() += 1;
             }
         }

@@ -38,7 +38,7 @@ impl Row {
             owner: entry.owner.map(|coin| coin.to_string()),
             owner_script: hex(&entry.owner_script),
             owner_state: match entry.owner {
-                Some(_) => "held",
+                Some(_) => "awake",
                 None => "dormant",
             },
             claim: Claim {

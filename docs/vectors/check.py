@@ -16,6 +16,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 OP_RETURN = 0x6A
 REVOKED = "00" * 20
+TEXT = (HERE.parent / "protocol.md").read_text(encoding="utf-8")
 
 
 def tagged_hash(tag, message):
@@ -80,6 +81,77 @@ def commitment(service, name, key, owner_script):
     return tagged_hash("atname/reserve", record + owner_script).hex()
 
 
+# Blocks on the wire
+
+
+class Reader:
+    """Takes bytes from the front, and fails where there are too few."""
+
+    def __init__(self, data):
+        self.data = data
+        self.at = 0
+
+    def take(self, count):
+        taken = self.data[self.at : self.at + count]
+        if len(taken) < count:
+            raise ValueError("the bytes end too early")
+        self.at += count
+        return taken
+
+    def number(self, length):
+        return int.from_bytes(self.take(length), "little")
+
+    def compact_size(self):
+        """[N10]"""
+        number = self.number(1)
+        for first, length, least in (0xFD, 2, 0xFD), (0xFE, 4, 1 << 16), (0xFF, 8, 1 << 32):
+            if number == first:
+                number = self.number(length)
+                if number < least:
+                    raise ValueError("not the shortest form")
+                break
+        return number
+
+
+def double_hash(data):
+    """What SHA-256 of SHA-256 gives, in display order."""
+    return hashlib.sha256(hashlib.sha256(data).digest()).digest()[::-1].hex()
+
+
+def read_transaction(reader):
+    version = reader.take(4)
+    witness = reader.data[reader.at : reader.at + 2] == bytes([0, 1])
+    if witness:
+        reader.take(2)
+    start = reader.at
+    inputs = []
+    for _ in range(reader.compact_size()):
+        txid = reader.take(32)[::-1].hex()
+        inputs.append(f"{txid}:{reader.number(4)}")
+        reader.take(reader.compact_size())
+        reader.take(4)
+    outputs = []
+    for _ in range(reader.compact_size()):
+        reader.take(8)
+        outputs.append(reader.take(reader.compact_size()).hex())
+    hashed = version + reader.data[start : reader.at]
+    if witness:
+        for _ in inputs:
+            for _ in range(reader.compact_size()):
+                reader.take(reader.compact_size())
+    txid = double_hash(hashed + reader.take(4))
+    return {"txid": txid, "inputs": inputs, "outputs": outputs}
+
+
+def read_block(data):
+    reader = Reader(data)
+    header = reader.take(80)
+    txs = [read_transaction(reader) for _ in range(reader.compact_size())]
+    if reader.at < len(data):
+        raise ValueError("bytes after the last transaction")
+    return {"hash": double_hash(header), "parent": header[4:36][::-1].hex(), "txs": txs}
+
+
 # The digest
 
 
@@ -95,6 +167,15 @@ def place(pair):
     return u32(pair[0]) + u32(pair[1])
 
 
+def display_order(text):
+    return bytes.fromhex(text)[::-1]
+
+
+def outpoint(coin):
+    txid, vout = coin.split(":")
+    return display_order(txid) + u32(int(vout))
+
+
 def effect_bytes(index, effect):
     kinds = ["updated", "dormant", "reserved", "opened", "claimed", "woken"]
     kind = effect["kind"]
@@ -107,12 +188,8 @@ def effect_bytes(index, effect):
         script = bytes.fromhex(effect["owner_script"])
         out += bytes.fromhex(effect["key"]) + u32(len(script)) + script
     if kind != "dormant":
-        out += u32(effect["vout"])
+        out += outpoint(effect["owner"])
     return out + place(effect["priority"]) if kind == "claimed" else out
-
-
-def display_order(text):
-    return bytes.fromhex(text)[::-1]
 
 
 def initial_bytes(params):
@@ -158,52 +235,45 @@ class Registry:
         self.digest = block_digest(self.digest, block["hash"], flat)
         return effects
 
-    def sorted_names(self, wanted):
-        return [(name, h) for name, h in sorted(self.names.items()) if wanted(h)]
-
     def transaction(self, at, tx):
-        scripts = [bytes.fromhex(script) for script in tx["outputs"]]
-        ownable = [(n, s) for n, s in enumerate(scripts) if s[:1] != bytes([OP_RETURN])]
-        record = next((r for r in map(parse, scripts) if r), None)
+        if at[1] == 0:
+            return []  # [R6]
+        outputs = [(f"{tx['txid']}:{vout}", s) for vout, s in enumerate(tx["outputs"])]
+        ownable = [(coin, script) for coin, script in outputs if script[:2] != "6a"]
+        parsed = (parse(bytes.fromhex(script)) for script in tx["outputs"])
+        record = next((r for r in parsed if r), None)
+        named = None
+        if record and record["kind"] == "name":
+            named = record["service"], record["name"]
         effects = []
         updated = False
-        for coin in tx["inputs"]:
-            for name, held in self.sorted_names(lambda h: h["owner"] == coin):
+        for spent in tx["inputs"]:
+            for name, held in self.names.items():
+                if held["owner"] != spent:
+                    continue
                 effect = {"service": name[0], "name": name[1]}
-                if self.speaks_of(record, name) and ownable:
+                if name == named and ownable:
                     updated = True
-                    vout, script = ownable[0]
-                    held.update(key=record["key"], owner_script=script.hex())
-                    held.update(owner=f"{tx['txid']}:{vout}")
-                    new = {"key": record["key"], "owner_script": script.hex(), "vout": vout}
+                    coin, script = ownable[0]
+                    new = {"key": record["key"], "owner_script": script, "owner": coin}
+                    held.update(new)
                     effects.append({"kind": "updated", **effect, **new})
                 else:
                     held["owner"] = None
                     effects.append({"kind": "dormant", **effect})
-        if record and record["kind"] == "reserve":
+        if record and not named:
             fields = {key: record[key] for key in ("service", "commitment")}
             self.reservations.append({**fields, "at": at, "opened": None})
             effects.append({"kind": "reserved", **fields})
-        elif record and not updated:
-            effects += self.claim(at, tx, record, ownable)
-        for vout, script in enumerate(scripts):
-            asleep = lambda h: h["owner"] is None and h["owner_script"] == script.hex()
-            for name, held in self.sorted_names(asleep):
-                held["owner"] = f"{tx['txid']}:{vout}"
-                effect = {"service": name[0], "name": name[1], "vout": vout}
-                effects.append({"kind": "woken", **effect})
+        elif named and not updated:
+            effects += self.claim(at, record, named, ownable)
+            effects += self.wake(record, named, ownable)
         return effects
 
-    @staticmethod
-    def speaks_of(record, name):
-        if record is None or record["kind"] != "name":
-            return False
-        return (record["service"], record["name"]) == name
-
-    def claim(self, at, tx, record, ownable):
-        service, name, key = record["service"], record["name"], record["key"]
-        for vout, script in ownable:
-            digits = commitment(service, name, key, script)
+    def claim(self, at, record, name, ownable):
+        key, service = record["key"], record["service"]
+        for coin, script in ownable:
+            digits = commitment(*name, key, bytes.fromhex(script))
             live = [
                 r
                 for r in self.reservations
@@ -214,7 +284,6 @@ class Registry:
                 break
         else:
             return []
-        live.sort(key=lambda r: r["at"])
         effects = []
         for reservation in live:
             if reservation["opened"] is None:
@@ -222,19 +291,23 @@ class Registry:
                 of = {"service": service, "commitment": digits}
                 position = list(reservation["at"])
                 effects.append({"kind": "opened", **of, "reservation": position})
-        held = self.names.get((service, name))
+        held = self.names.get(name)
         if held is None or live[0]["at"] < held["priority"]:
-            self.names[service, name] = {
-                "key": key,
-                "owner_script": script.hex(),
-                "owner": f"{tx['txid']}:{vout}",
-                "priority": live[0]["at"],
-                "claim": at,
-            }
-            new = {"key": key, "owner_script": script.hex(), "vout": vout}
-            effect = {"kind": "claimed", "service": service, "name": name}
+            new = {"key": key, "owner_script": script, "owner": coin}
+            self.names[name] = {**new, "priority": live[0]["at"], "claim": at}
+            effect = {"kind": "claimed", "service": service, "name": name[1]}
             effects.append({**effect, **new, "priority": list(live[0]["at"])})
         return effects
+
+    def wake(self, record, name, ownable):
+        held = self.names.get(name)
+        if held is None or held["owner"] is not None or held["key"] != record["key"]:
+            return []
+        for coin, script in ownable:
+            if script == held["owner_script"]:
+                held["owner"] = coin
+                return [{"kind": "woken", "service": name[0], "name": name[1], "owner": coin}]
+        return []
 
     def is_final(self, name, judged):
         """[F1] to [F5], from what is known at the tip: openings carry their height."""
@@ -244,10 +317,23 @@ class Registry:
         return not any(
             r["service"] == name[0]
             and r["at"] < held["priority"]
-            and r["at"][0] <= judged < r["at"][0] + self.window
+            and judged < r["at"][0] + self.window
             and (r["opened"] is None or r["opened"][0] > judged)
             for r in self.reservations
         )
+
+    def judge(self, judged):
+        found = {"pending": [], "final": []}
+        for name in sorted(self.names):
+            state = "final" if self.is_final(name, judged) else "pending"
+            found[state].append("@{}!{}".format(*name))
+        return found
+
+    def resolve(self, name, judged, pending_too):
+        held = self.names.get(name)
+        if held is None or held["key"] == REVOKED:
+            return None
+        return held["key"] if pending_too or self.is_final(name, judged) else None
 
     def rows(self, tip):
         return [
@@ -260,7 +346,7 @@ class Registry:
                 "priority": list(held["priority"]),
                 "owner": held["owner"],
                 "owner_script": held["owner_script"],
-                "owner_state": "held" if held["owner"] else "dormant",
+                "owner_state": "awake" if held["owner"] else "dormant",
             }
             for name, held in sorted(self.names.items())
         ]
@@ -269,32 +355,44 @@ class Registry:
 # The files
 
 
+PARAMS = {}
+
+
+def check_params(vector):
+    PARAMS[vector["network"]] = vector
+    row = "| {network} | `{genesis}` | {window} | {first_height} | {usual_depth} |"
+    yield "row of the table", row.format(**vector) in TEXT.splitlines(), True
+    challenge = "".join(re.findall("^ {6}([0-9a-f]+)$", TEXT, re.MULTILINE))
+    expected = challenge if vector["network"] == "signet" else None
+    yield "challenge", vector.get("challenge"), expected
+
+
+def check_size(vector):
+    try:
+        found = Reader(bytes.fromhex(vector["bytes"])).compact_size()
+    except ValueError:
+        found = None
+    yield "number", found, vector["number"]
+
+
 def check_label(vector):
     service = vector["service"]
     if "name" in vector:
         found = label_error(vector["name"], 37 - len(service))
     else:
         found = label_error(service, 14)
-    return [("error", found, vector["error"])]
+    yield "error", found, vector["error"]
 
 
 def check_record(vector):
-    return [("record", parse(bytes.fromhex(vector["script"])), vector["record"])]
+    yield "record", parse(bytes.fromhex(vector["script"])), vector["record"]
 
 
 def check_commitment(vector):
     parts = (vector["service"], vector["name"], vector["key"])
     found = commitment(*parts, bytes.fromhex(vector["owner_script"]))
-    record = "@{}!{}!{}".format(*parts)
-    return [("record", record, vector["record"]), ("hash", found, vector["commitment"])]
-
-
-PARAMS = {}
-
-
-def check_params(vector):
-    PARAMS[vector["network"]] = vector
-    return [("genesis", len(vector["genesis"]), 64)]
+    yield "record", "@{}!{}!{}".format(*parts), vector["record"]
+    yield "hash", found, vector["commitment"]
 
 
 def check_digest(vector):
@@ -305,44 +403,63 @@ def check_digest(vector):
         effects = [(effect["index"], effect) for effect in vector["effects"]]
         of = vector["previous"], vector["hash"], effects
         found = block_bytes(*of).hex(), block_digest(*of)
-    return [("bytes", found[0], vector["bytes"]), ("digest", found[1], vector["digest"])]
+    yield "bytes", found[0], vector["bytes"]
+    yield "digest", found[1], vector["digest"]
+
+
+def replay(vector, chain):
+    """A registry at the last of these blocks, and the effects of that block."""
+    params = vector["params"]
+    registry = Registry(PARAMS[params] if isinstance(params, str) else params)
+    effects = [registry.block(block) for block in chain]
+    return registry, effects[-1]
 
 
 def check_chain(vector):
-    params = vector["params"]
-    registry = Registry(PARAMS[params] if isinstance(params, str) else params)
+    chain = []
     for block in vector["blocks"]:
         height = block["height"]
-        expected = [tx["effects"] for tx in block["txs"]]
-        yield f"effects at {height}", registry.block(block), expected
+        chain = [kept for kept in chain if kept["height"] < height]
+        if "raw" in block:
+            found = read_block(bytes.fromhex(block["raw"]))
+            parent = chain[-1]["hash"] if chain else found["parent"]
+            txs = [{key: tx[key] for key in found["txs"][0]} for tx in block["txs"]]
+            yield f"raw at {height}", found, {"hash": block["hash"], "parent": parent, "txs": txs}
+        chain.append(block)
+        registry, effects = replay(vector, chain)
+        yield f"effects at {height}", effects, [tx["effects"] for tx in block["txs"]]
         yield f"digest at {height}", registry.digest, block["digest"]
-        for judged in vector["finality"]:
-            if judged["tip"] == height:
-                found = {"final": [], "pending": []}
-                for name in sorted(registry.names):
-                    final = registry.is_final(name, height - judged["depth"] + 1)
-                    found["final" if final else "pending"].append("@{}!{}".format(*name))
-                for state, names in found.items():
-                    yield f"{state} at {height}, depth {judged['depth']}", names, judged[state]
-    heights = {block["height"] for block in vector["blocks"]}
-    yield "tips", {judged["tip"] for judged in vector["finality"]} - heights, set()
-    yield "rows", registry.rows(vector["blocks"][-1]["height"]), vector["rows"]
+    heights = [block["height"] for block in chain]
+    yield "heights", heights, list(range(heights[0], heights[0] + len(heights)))
+    yield "rows", registry.rows(heights[-1]), vector["rows"]
+    for asked in vector["finality"] + vector.get("resolve", []):
+        tip = asked["tip"]
+        registry, _ = replay(vector, chain[: heights.index(tip) + 1])
+        judged = tip - asked["depth"] + 1
+        if "key" in asked:
+            name = tuple(asked["name"][1:].split("!"))
+            found = {"key": registry.resolve(name, judged, asked["pending_too"])}
+        else:
+            found = registry.judge(judged)
+        yield "judged", {**asked, **found}, asked
 
 
 def main():
     checks = {
         "params.json": check_params,
+        "sizes.json": check_size,
         "labels.json": check_label,
         "records.json": check_record,
         "commitments.json": check_commitment,
         "digests.json": check_digest,
     }
-    checks.update({f"chains/{file.name}": check_chain for file in (HERE / "chains").glob("*.json")})
-    known = set(re.findall(r"\[([A-Z]\d+)\]", (HERE.parent / "protocol.md").read_text()))
+    files = sorted((HERE / "chains").glob("*.json"))
+    checks.update({f"chains/{file.name}": check_chain for file in files})
+    known = set(re.findall(r"\[([A-Z]\d+)\]", TEXT))
     covered = set()
     count = failed = 0
     for name, check in checks.items():
-        for vector in json.loads((HERE / name).read_text())["vectors"]:
+        for vector in json.loads((HERE / name).read_text(encoding="utf-8"))["vectors"]:
             count += 1
             covered.update(vector["rules"])
             differences = [d for d in check(vector) if d[1] != d[2]]

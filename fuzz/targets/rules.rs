@@ -48,7 +48,14 @@ impl Chain {
     fn step(&mut self, what: u8, number: u8) {
         let (name, key_of, script) = claim(number & 7);
         let output = match what {
-            0 if number < 16 => return self.block(),
+            0 if number < 16 => {
+                self.block();
+                // The first transaction of a block is its coinbase.
+                if number < 8 {
+                    self.empty();
+                }
+                return;
+            }
             0 => return self.end(),
             1 => {
                 let number = usize::from(number);
@@ -91,15 +98,18 @@ impl Chain {
         })
     }
 
-    /// Ends the transaction. Its txid is made of what it is and where, now and then only of the former.
+    /// A transaction without inputs and outputs.
+    fn empty(&mut self) {
+        self.tx();
+        self.end();
+    }
+
+    /// Ends the transaction. Its txid is made of what it is and where.
     fn end(&mut self) {
         let (Some(mut tx), Some(block)) = (self.tx.take(), self.blocks.last_mut()) else {
             return;
         };
-        let place = match tx.inputs.is_empty() {
-            true => 0,
-            false => self.txs.len(),
-        };
+        let place = self.txs.len();
         let hash = Sha256::digest(format!("{place} {:?} {:?}", tx.inputs, tx.outputs));
         tx.txid = Txid::from_bytes(hash.into());
         self.txs.push(tx.txid);

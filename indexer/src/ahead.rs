@@ -12,6 +12,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// Blocks that wait for the rules, at the most, and bytes of them. One more a connection is on its way.
 const WAITING: usize = 32;
 const WAITING_BYTES: usize = 16 << 20;
+/// Buffers kept for blocks to come: each can be as large as a block.
+const IDLE: usize = 4;
 
 /// The blocks of some hashes, in order.
 pub(crate) struct Ahead<'a> {
@@ -125,9 +127,12 @@ impl<'a> Ahead<'a> {
         state.hashes.len() - state.wanted
     }
 
-    /// Takes a block back that is not needed any more.
+    /// Keeps the buffers of a block that is not needed any more, for another one.
     pub(crate) fn recycle(&self, scan: Scan) {
-        self.lock().idle.push(scan);
+        let mut state = self.lock();
+        if state.idle.len() < IDLE {
+            state.idle.push(scan);
+        }
     }
 
     /// Lets everybody who works go home. Whoever waits for a node's answer waits for it first.

@@ -2,7 +2,7 @@
 //! what it has, commit, wait.
 
 use crate::ahead::Ahead;
-use crate::block::BlockError;
+use crate::scan::BlockError;
 use crate::shutdown::Shutdown;
 use atname_node::{Blocks, Node, NodeError, NodeTip};
 use atname_protocol::{BlockHash, Height};
@@ -40,7 +40,7 @@ pub enum Event<'a> {
         /// Its size in bytes.
         size: usize,
         /// How many effects it had.
-        effects: usize,
+        effects: u64,
         /// The height that the loop is on its way to.
         target: Height,
     },
@@ -295,7 +295,7 @@ fn connect(
                 height,
                 hash: block.hash(),
                 size: block.size(),
-                effects: effects.iter().map(|t| t.effects.len()).sum(),
+                effects,
                 target: goal.target,
             });
             ahead.recycle(block);

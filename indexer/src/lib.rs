@@ -4,13 +4,11 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | `ahead` | blocks fetched and walked before the rules get to them |
-//! | [`block`] | feeds a raw block to the writer, the plain way: tests hold the other one against it |
-//! | [`scan`] | the same without making anything of what does not matter |
+//! | [`scan`] | feeds a raw block to the writer: only what can have an effect goes through the rules |
 //! | [`mod@follow`] | the loop: disconnect, connect, commit, wait |
 //! | [`shutdown`] | how the loop is asked to stop |
 
 mod ahead;
-pub mod block;
 pub mod follow;
 pub mod scan;
 pub mod shutdown;

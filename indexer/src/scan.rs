@@ -1,13 +1,36 @@
-//! The fast way of a raw block into the registry: walked in place, and only the transactions that may
-//! matter are shown to the rules. It has the same effects as the plain way ([`crate::block`]), which
-//! tests hold it against.
+//! A raw block into the registry: it is walked in place, and only the few transactions that can have an
+//! effect are shown to the rules.
 
-use crate::block::{BlockError, HEADER, check_size};
 use crate::wire::{self, Malformed, Parts, Visitor, Wire};
-use atname_protocol::effect::TransactionEffects;
 use atname_protocol::{BlockHash, Height, OutPoint, Record, Transaction, Txid};
 use atname_store::{BlockHeader, Fingerprint, Fingerprints, Writer};
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256d};
+
+/// Why the bytes are not the block that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BlockError {
+    /// They do not decode, or something is left over.
+    #[error("block {hash} does not decode: {reason}")]
+    Decode {
+        /// The hash that was asked for.
+        hash: BlockHash,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The header hashes to something else.
+    #[error("block {found} came where {asked} was asked for")]
+    OtherBlock {
+        /// The hash that was asked for.
+        asked: BlockHash,
+        /// The hash of what came.
+        found: BlockHash,
+    },
+}
+
+/// Bytes of a block's header.
+const HEADER: usize = 80;
+/// A block of 4,000,000 weight units (BIP 141) has at most as many bytes.
+const MOST_BYTES: usize = 4_000_000;
 
 /// A block that was walked to the last byte and whose header has the hash that was asked for.
 ///
@@ -17,21 +40,19 @@ pub struct Scan {
     hash: BlockHash,
     parent: BlockHash,
     bytes: Vec<u8>,
+    /// The transactions behind the coinbase.
     transactions: Vec<Span>,
-    /// What the transactions spend and pay, one behind the other.
+    /// What they spend, one behind the other.
     spent: Vec<Fingerprint>,
-    paid: Vec<Fingerprint>,
-    /// The transactions that carry a record, by index.
-    records: Vec<(u32, Txid)>,
 }
 
-/// Where a transaction begins, and where its part of `spent` and `paid` ends. All three count bytes of
-/// a block, or fewer things than it has bytes.
+/// A transaction of a block: where it begins, where its part of `spent` ends, and whether it has a
+/// record. Both numbers count bytes of a block, or fewer things than it has bytes.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     start: u32,
     spent: u32,
-    paid: u32,
+    has_record: bool,
 }
 
 impl Default for Scan {
@@ -42,8 +63,6 @@ impl Default for Scan {
             bytes: Vec::new(),
             transactions: Vec::new(),
             spent: Vec::new(),
-            paid: Vec::new(),
-            records: Vec::new(),
         }
     }
 }
@@ -60,9 +79,13 @@ impl Scan {
     /// Where it is not that block. Its body is not checked against its header: for that the node is
     /// trusted.
     pub fn read(&mut self, hash: BlockHash, make: &Fingerprints) -> Result<(), BlockError> {
-        check_size(hash, &self.bytes)?;
-        let header = self.bytes.first_chunk::<HEADER>();
-        if let Some(header) = header {
+        let failed = |reason: String| BlockError::Decode { hash, reason };
+        let size = self.bytes.len();
+        if size > MOST_BYTES {
+            let reason = format!("{size} bytes are more than a block can have");
+            return Err(failed(reason));
+        }
+        if let Some(header) = self.bytes.first_chunk::<HEADER>() {
             let found = BlockHash::from_bytes(sha256d::Hash::hash(header).to_byte_array());
             if found != hash {
                 return Err(BlockError::OtherBlock { asked: hash, found });
@@ -71,12 +94,7 @@ impl Scan {
         self.hash = hash;
         self.transactions.clear();
         self.spent.clear();
-        self.paid.clear();
-        self.records.clear();
-        self.walk(make).map_err(|reason| BlockError::Decode {
-            hash,
-            reason: reason.to_string(),
-        })
+        self.walk(make).map_err(|reason| failed(reason.to_string()))
     }
 
     fn walk(&mut self, make: &Fingerprints) -> Result<(), Malformed> {
@@ -85,37 +103,32 @@ impl Scan {
             bytes,
             transactions,
             spent,
-            paid,
-            records,
             ..
         } = self;
         let mut wire = Wire(bytes);
         let _version: &[u8; 4] = wire.bytes()?;
         *parent = BlockHash::from_bytes(*wire.bytes()?);
         let _rest: &[u8; HEADER - 36] = wire.bytes()?;
-        let mut visitor = Fingers {
-            make,
-            spent,
-            paid,
-            has_record: false,
-        };
         let count = wire.number()?;
-        let mut index = 0;
-        while u64::from(index) < count {
+        if count > 0 {
+            // A coinbase is not looked at (protocol, R6).
+            wire::transaction(&mut wire, &mut Skip)?;
+        }
+        for _ in 1..count {
             let start = bytes.len() - wire.0.len();
-            let here = wire.0;
-            visitor.has_record = false;
-            let parts = wire::transaction(&mut wire, &mut visitor)?;
-            if visitor.has_record {
-                records.push((index, txid(here, &parts)));
-            }
-            // A block has fewer bytes than a u32 counts (`check_size`).
+            let mut visitor = Fingers {
+                make,
+                spent: &mut *spent,
+                has_record: false,
+            };
+            wire::transaction(&mut wire, &mut visitor)?;
+            let has_record = visitor.has_record;
+            // A block has fewer bytes than a u32 counts (`MOST_BYTES`).
             transactions.push(Span {
                 start: start as u32,
-                spent: visitor.spent.len() as u32,
-                paid: visitor.paid.len() as u32,
+                spent: spent.len() as u32,
+                has_record,
             });
-            index += 1;
         }
         match wire.0 {
             [] => Ok(()),
@@ -138,37 +151,23 @@ impl Scan {
         self.bytes.len()
     }
 
-    /// Connects it to the writer's tip, at this height. Returns its effects. The writer is the one
-    /// that the fingerprints are of.
+    /// Connects it to the writer's tip, at this height. Returns how many effects it has. The writer is
+    /// the one whose fingerprints it was read with.
     ///
     /// # Errors
     /// Those of the writer.
-    pub fn connect(
-        &self,
-        height: Height,
-        writer: &mut Writer,
-    ) -> atname_store::Result<Vec<TransactionEffects>> {
+    pub fn connect(&self, height: Height, writer: &mut Writer) -> atname_store::Result<u64> {
         let mut block = writer.block(BlockHeader {
             height,
             hash: self.hash,
             parent: self.parent,
         })?;
         let mut seen = Seen::default();
-        let mut records = self.records.iter().peekable();
-        let (mut spent, mut paid) = (0, 0);
-        for (index, span) in (0..).zip(&self.transactions) {
-            let of = |all: &[Fingerprint], from: u32, to: u32| -> std::ops::Range<usize> {
-                (from as usize).min(all.len())..(to as usize).min(all.len())
-            };
-            let spends = of(&self.spent, spent, span.spent);
-            let pays = of(&self.paid, paid, span.paid);
-            (spent, paid) = (span.spent, span.paid);
-            let record = records.next_if(|(of, _)| *of == index);
-            let concerns = || {
-                let (spends, pays) = (self.spent.get(spends), self.paid.get(pays));
-                block.concerns(spends.unwrap_or_default(), pays.unwrap_or_default())
-            };
-            if record.is_none() && !concerns() {
+        let mut spent = 0;
+        for (index, span) in (1..).zip(&self.transactions) {
+            let inputs = self.spent.get(spent..span.spent as usize);
+            spent = span.spent as usize;
+            if !span.has_record && !block.may_spend_owner_coin(inputs.unwrap_or_default()) {
                 continue;
             }
             let bytes = self.bytes.get(span.start as usize..).unwrap_or_default();
@@ -178,37 +177,38 @@ impl Scan {
                 continue;
             };
             let transaction = Transaction {
+                txid: txid(bytes, &parts),
                 inputs: &seen.inputs,
                 outputs: &seen.outputs,
             };
-            block.transaction(index, &transaction, || {
-                record.map_or_else(|| txid(bytes, &parts), |(_, txid)| *txid)
-            })?;
+            block.transaction(index, &transaction)?;
         }
         block.connect()
     }
 }
 
-/// The first walk: what every input and output is taken for.
+/// Shows nobody anything.
+struct Skip;
+
+impl Visitor<'_> for Skip {
+    fn input(&mut self, _: &[u8; OutPoint::SIZE]) {}
+    fn output(&mut self, _: &[u8]) {}
+}
+
+/// The first walk: what is spent, and whether there is a record.
 struct Fingers<'s> {
     make: &'s Fingerprints,
     spent: &'s mut Vec<Fingerprint>,
-    paid: &'s mut Vec<Fingerprint>,
     has_record: bool,
 }
 
-impl<'a> Visitor<'a> for Fingers<'_> {
-    fn input(&mut self, outpoint: &'a [u8; 36]) {
+impl Visitor<'_> for Fingers<'_> {
+    fn input(&mut self, outpoint: &[u8; OutPoint::SIZE]) {
         self.spent.push(self.make.of_coin(outpoint));
     }
 
-    fn output(&mut self, script: &'a [u8]) {
-        if script.first() == Some(&atname_protocol::record::OP_RETURN) {
-            // It owns nothing, so it wakes nothing.
-            self.has_record |= Record::from_script(script).is_some();
-        } else {
-            self.paid.push(self.make.of_script(script));
-        }
+    fn output(&mut self, script: &[u8]) {
+        self.has_record = self.has_record || Record::from_script(script).is_some();
     }
 }
 
@@ -227,12 +227,8 @@ impl Seen<'_> {
 }
 
 impl<'a> Visitor<'a> for Seen<'a> {
-    fn input(&mut self, outpoint: &'a [u8; 36]) {
-        let [txid @ .., a, b, c, d] = *outpoint;
-        self.inputs.push(OutPoint {
-            txid: Txid::from_bytes(txid),
-            vout: u32::from_le_bytes([a, b, c, d]),
-        });
+    fn input(&mut self, outpoint: &'a [u8; OutPoint::SIZE]) {
+        self.inputs.push(OutPoint::from_bytes(outpoint));
     }
 
     fn output(&mut self, script: &'a [u8]) {

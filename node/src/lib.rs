@@ -22,7 +22,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 /// The challenge of the default signet (BIP 325): every signet has the same genesis block.
-const DEFAULT_SIGNET: &str = "512103ad5e0edad18cb1f0fc0d28a3d4f1f3e445640337489abb10404f2d1e086be4\
+pub const DEFAULT_SIGNET: &str = "512103ad5e0edad18cb1f0fc0d28a3d4f1f3e445640337489abb10404f2d1e086be4\
                               30210359ef5021964fe22d6f8e05b2463c9540ce96883fe3b278760f048f5189f2e6\
                               c452ae";
 

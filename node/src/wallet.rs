@@ -109,11 +109,19 @@ struct AddressInfo {
     script_pubkey: String,
 }
 
-#[derive(Deserialize)]
-struct Unspent {
-    txid: String,
-    vout: u32,
-    label: Option<String>,
+/// An output that ordinary coin selection could spend.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Unspent {
+    /// Its transaction.
+    pub txid: String,
+    /// Its index there.
+    pub vout: u32,
+    /// The label of its address, empty where there is none.
+    #[serde(default)]
+    pub label: String,
+    /// Its scriptPubKey, in hex.
+    #[serde(rename = "scriptPubKey")]
+    pub script_pubkey: String,
 }
 
 #[derive(Deserialize)]
@@ -262,17 +270,12 @@ impl Wallet {
         self.call("getrawchangeaddress", &[json!("bech32m")])
     }
 
-    /// The outputs that ordinary coin selection could spend, as txid and index, with the labels of
-    /// their addresses.
+    /// The outputs that ordinary coin selection could spend, unconfirmed ones too.
     ///
     /// # Errors
     /// Where the node does not answer.
-    pub fn unlocked(&mut self) -> Result<Vec<(String, u32, String)>, NodeError> {
-        let found: Vec<Unspent> = self.call("listunspent", &[json!(0)])?;
-        Ok(found
-            .into_iter()
-            .filter_map(|coin| Some((coin.txid, coin.vout, coin.label?)))
-            .collect())
+    pub fn unlocked(&mut self) -> Result<Vec<Unspent>, NodeError> {
+        self.call("listunspent", &[json!(0)])
     }
 
     /// The script_pubkey of an address, in hex.

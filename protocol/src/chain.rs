@@ -70,6 +70,29 @@ pub struct OutPoint {
     pub vout: u32,
 }
 
+impl OutPoint {
+    /// Bytes of an outpoint in an input, and in the digest.
+    pub const SIZE: usize = 36;
+
+    /// Reads the bytes that an input begins with: the txid as hashed, then the index, little-endian.
+    pub fn from_bytes(bytes: &[u8; Self::SIZE]) -> OutPoint {
+        let [txid @ .., a, b, c, d] = *bytes;
+        OutPoint {
+            txid: Txid(txid),
+            vout: u32::from_le_bytes([a, b, c, d]),
+        }
+    }
+
+    /// The bytes that an input begins with.
+    pub fn to_bytes(self) -> [u8; Self::SIZE] {
+        let mut bytes = [0; Self::SIZE];
+        let (txid, vout) = bytes.split_at_mut(32);
+        txid.copy_from_slice(&self.txid.0);
+        vout.copy_from_slice(&self.vout.to_le_bytes());
+        bytes
+    }
+}
+
 impl fmt::Display for OutPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.txid, self.vout)
@@ -106,8 +129,9 @@ impl fmt::Display for Position {
 /// What the rules read of a transaction.
 #[derive(Debug, Clone, Copy)]
 pub struct Transaction<'a> {
-    /// The outpoints it spends, in order. (A coinbase's null outpoint may be in it or not: it is
-    /// nobody's owner coin.)
+    /// Its id, without witness data (BIP 141).
+    pub txid: Txid,
+    /// The outpoints it spends, in order.
     pub inputs: &'a [OutPoint],
     /// The script_pubkeys of its outputs, in order.
     pub outputs: &'a [&'a [u8]],
@@ -121,10 +145,12 @@ impl<'a> Transaction<'a> {
 
     /// The outputs that can own a name, with their indexes: those whose script does not begin with
     /// `OP_RETURN` (protocol, Claim and Owner coin).
-    pub(crate) fn ownable(&self) -> impl Iterator<Item = (u32, &'a [u8])> {
+    pub(crate) fn ownable(&self) -> impl Iterator<Item = (OutPoint, &'a [u8])> {
+        let txid = self.txid;
         (0..)
             .zip(self.outputs.iter().copied())
             .filter(|(_, script)| script.first() != Some(&record::OP_RETURN))
+            .map(move |(vout, script)| (OutPoint { txid, vout }, script))
     }
 }
 
@@ -142,7 +168,14 @@ mod tests {
         assert_eq!(hash.to_string(), text);
         assert_eq!(format!("{hash:?}"), text);
         let txid = Txid::from_bytes(*hash.as_bytes());
-        assert_eq!(OutPoint { txid, vout: 7 }.to_string(), format!("{text}:7"));
+        let coin = OutPoint { txid, vout: 7 };
+        assert_eq!(coin.to_string(), format!("{text}:7"));
+        let bytes = coin.to_bytes();
+        assert_eq!(
+            (&bytes[..32], &bytes[32..]),
+            (&txid.as_bytes()[..], &[7, 0, 0, 0][..])
+        );
+        assert_eq!(OutPoint::from_bytes(&bytes), coin);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The digest: 32 bytes that two indexers compare (protocol, The digest).
 
-use crate::chain::{BlockHash, Height, Position};
-use crate::effect::{Effect, TransactionEffects};
+use crate::chain::{BlockHash, Height, OutPoint, Position};
+use crate::effect::Effect;
 use crate::hex::{self, HexError};
 use crate::key::Key;
 use crate::label::QualifiedName;
@@ -37,20 +37,13 @@ impl Digest {
         )
     }
 
-    /// The digest at the block `hash`, which stands behind the block of this one and had these
-    /// effects.
-    pub fn next(&self, hash: &BlockHash, effects: &[TransactionEffects]) -> Digest {
-        let mut sha = tagged("atname/block")
-            .chain_update(self.0)
-            .chain_update(hash.as_bytes());
-        for transaction in effects {
-            for effect in &transaction.effects {
-                encode(transaction.position.index, effect, &mut |bytes| {
-                    sha.update(bytes);
-                });
-            }
-        }
-        Digest(sha.finalize().into())
+    /// Begins the digest of the block `hash`, whose parent has this digest.
+    pub fn block(&self, hash: &BlockHash) -> BlockDigest {
+        BlockDigest(
+            tagged("atname/block")
+                .chain_update(self.0)
+                .chain_update(hash.as_bytes()),
+        )
     }
 
     /// Wraps the 32 bytes, in the order in which they are shown.
@@ -64,6 +57,22 @@ impl Digest {
     }
 }
 
+/// The digest of a block whose effects are still being added: they are hashed one by one, because a
+/// block can have more of them than should be kept in memory.
+pub struct BlockDigest(Sha256);
+
+impl BlockDigest {
+    /// Adds the next effect, that of the transaction with this index in the block.
+    pub fn add(&mut self, index: u32, effect: &Effect) {
+        encode(index, effect, &mut |bytes| self.0.update(bytes));
+    }
+
+    /// The digest of the block with the effects that were added.
+    pub fn finish(&self) -> Digest {
+        Digest(self.0.clone().finalize().into())
+    }
+}
+
 /// The bytes of an effect: its transaction's index, its kind, and what it sets. Every part has a
 /// fixed size or its length before it, so no two lists of effects have the same bytes.
 fn encode(index: u32, effect: &Effect, out: &mut impl FnMut(&[u8])) {
@@ -73,11 +82,11 @@ fn encode(index: u32, effect: &Effect, out: &mut impl FnMut(&[u8])) {
             name,
             key,
             owner_script,
-            vout,
+            owner,
         } => {
             out(&[1]);
             encode_name(name, out);
-            encode_setting(key, owner_script, *vout, out);
+            encode_setting(key, owner_script, *owner, out);
         }
         Effect::Dormant { name } => {
             out(&[2]);
@@ -105,18 +114,18 @@ fn encode(index: u32, effect: &Effect, out: &mut impl FnMut(&[u8])) {
             name,
             key,
             owner_script,
-            vout,
+            owner,
             priority,
         } => {
             out(&[5]);
             encode_name(name, out);
-            encode_setting(key, owner_script, *vout, out);
+            encode_setting(key, owner_script, *owner, out);
             encode_position(priority, out);
         }
-        Effect::Woken { name, vout } => {
+        Effect::Woken { name, owner } => {
             out(&[6]);
             encode_name(name, out);
-            out(&vout.to_le_bytes());
+            out(&owner.to_bytes());
         }
     }
 }
@@ -132,12 +141,12 @@ fn encode_name(name: &QualifiedName, out: &mut impl FnMut(&[u8])) {
     encode_label(name.name().as_str(), out);
 }
 
-fn encode_setting(key: &Key, owner_script: &[u8], vout: u32, out: &mut impl FnMut(&[u8])) {
+fn encode_setting(key: &Key, owner_script: &[u8], owner: OutPoint, out: &mut impl FnMut(&[u8])) {
     out(key.as_bytes());
     // A script is part of a block, and a block is far below 4 GiB.
     out(&(owner_script.len() as u32).to_le_bytes());
     out(owner_script);
-    out(&vout.to_le_bytes());
+    out(&owner.to_bytes());
 }
 
 fn encode_position(position: &Position, out: &mut impl FnMut(&[u8])) {

@@ -1,11 +1,10 @@
 //! Effects: what a transaction changed in the registry, and nothing else.
 
-use crate::chain::{Position, Txid};
+use crate::chain::{OutPoint, Position};
 use crate::commitment::Commitment;
 use crate::key::Key;
 use crate::label::{QualifiedName, Service};
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 /// One change of the registry, with all that it sets. What it does not carry stays as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +17,8 @@ pub enum Effect {
         key: Key,
         /// The new owner script.
         owner_script: Box<[u8]>,
-        /// The output of this transaction that is the new owner coin.
-        vout: u32,
+        /// The new owner coin, an output of this transaction.
+        owner: OutPoint,
     },
     /// The owner coin was spent in any other way: there is none any more.
     Dormant {
@@ -50,17 +49,17 @@ pub enum Effect {
         key: Key,
         /// The owner script.
         owner_script: Box<[u8]>,
-        /// The output of this transaction that is the owner coin.
-        vout: u32,
+        /// The owner coin, an output of this transaction.
+        owner: OutPoint,
         /// Where the earliest live reservation of the commitment stands.
         priority: Position,
     },
-    /// An output paid the owner script of a dormant name and is its owner coin.
+    /// A dormant name has an owner coin again.
     Woken {
         /// The name.
         name: QualifiedName,
-        /// The output of this transaction that is the owner coin.
-        vout: u32,
+        /// The owner coin, an output of this transaction.
+        owner: OutPoint,
     },
 }
 
@@ -89,20 +88,10 @@ impl Effect {
     }
 }
 
-/// The effects of one transaction, in order; never empty in a block's list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TransactionEffects {
-    /// Where the transaction stands.
-    pub position: Position,
-    /// Its id.
-    pub txid: Txid,
-    /// What it changed, in the order of the rules.
-    pub effects: Vec<Effect>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Txid;
 
     #[test]
     fn every_effect_has_a_word_and_those_of_names_a_name() {
@@ -110,6 +99,10 @@ mod tests {
         let name = QualifiedName::in_service(service, "b").unwrap();
         let commitment = Commitment::from_bytes([0; 32]);
         let owner_script: Box<[u8]> = Box::default();
+        let owner = OutPoint {
+            txid: Txid::from_bytes([0; 32]),
+            vout: 0,
+        };
         let position = Position {
             height: 1,
             index: 1,
@@ -119,7 +112,7 @@ mod tests {
                 name,
                 key: Key::REVOKED,
                 owner_script: owner_script.clone(),
-                vout: 0,
+                owner,
             },
             Effect::Dormant { name },
             Effect::Reserved {
@@ -135,10 +128,10 @@ mod tests {
                 name,
                 key: Key::REVOKED,
                 owner_script,
-                vout: 0,
+                owner,
                 priority: position,
             },
-            Effect::Woken { name, vout: 0 },
+            Effect::Woken { name, owner },
         ];
         let kinds = [
             "updated", "dormant", "reserved", "opened", "claimed", "woken",

@@ -2,15 +2,13 @@
 //! final. They take facts and return effects; they never write.
 
 use crate::chain::{Height, Position, Transaction};
-use crate::commitment::Commitment;
+use crate::commitment::{Commitment, Opener};
 use crate::effect::Effect;
 use crate::key::Key;
-use crate::label::QualifiedName;
+use crate::label::{QualifiedName, Service};
 use crate::params::Params;
 use crate::record::Record;
 use crate::state::Lookups;
-use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
 use core::ops::Range;
@@ -18,10 +16,52 @@ use core::ops::Range;
 /// What the rules say of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// What it changes, in order.
-    pub effects: Vec<Effect>,
+    /// What its inputs do: one effect for each owner coin that it spends.
+    spent: Vec<Effect>,
+    /// The reservations that its claim opens.
+    opened: Option<Opened>,
+    /// What its record does besides.
+    recorded: Option<Effect>,
     /// What became of its record, and why.
     pub verdict: Verdict,
+}
+
+/// Reservations of one commitment. There can be a million of them, so they are not effects yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Opened {
+    service: Service,
+    commitment: Commitment,
+    reservations: Vec<Position>,
+}
+
+impl Decision {
+    fn nothing(verdict: Verdict) -> Decision {
+        Decision {
+            spent: Vec::new(),
+            opened: None,
+            recorded: None,
+            verdict,
+        }
+    }
+
+    /// What the transaction changes, in order.
+    pub fn into_effects(self) -> impl Iterator<Item = Effect> {
+        let opened = self.opened.into_iter().flat_map(|opened| {
+            let Opened {
+                service,
+                commitment,
+                reservations,
+            } = opened;
+            reservations
+                .into_iter()
+                .map(move |reservation| Effect::Opened {
+                    service,
+                    commitment,
+                    reservation,
+                })
+        });
+        self.spent.into_iter().chain(opened).chain(self.recorded)
+    }
 }
 
 /// What became of a transaction's record.
@@ -29,20 +69,24 @@ pub struct Decision {
 pub enum Verdict {
     /// The block is below the network's first height.
     TooEarly,
+    /// The transaction is a coinbase, which is not looked at.
+    Coinbase,
     /// The transaction has none.
     NoRecord,
     /// It published a commitment.
     Reserved,
     /// It updated the name whose owner coin the transaction spends.
     Updated,
-    /// It registered a name that nobody held.
+    /// It registered a name that was not held.
     Registered,
     /// It took a name over from a later reservation.
     TakenOver {
         /// The priority that the name had.
         from: Position,
     },
-    /// None of its outputs opens a live reservation of the service: nothing happens.
+    /// It claimed nothing, and woke the dormant name.
+    Woken,
+    /// None of the outputs opens a live reservation of the service: nothing happens.
     NoReservation,
     /// It opens a reservation, but not one before the name's priority: the name stays as it is.
     Held {
@@ -53,8 +97,8 @@ pub enum Verdict {
     },
 }
 
-/// Decides what a transaction at `position` does to the registry in `state`, which holds all that
-/// stands before it.
+/// Decides what a transaction at `position` does to the registry in `state`, which holds everything
+/// that the transactions before it did.
 ///
 /// # Errors
 /// Only those of the lookups.
@@ -66,178 +110,149 @@ pub fn transaction<S: Lookups>(
 ) -> Result<Decision, S::Error> {
     // Parameters: nothing below the first height counts.
     if position.height < params.first_height {
-        return Ok(Decision {
-            effects: Vec::new(),
-            verdict: Verdict::TooEarly,
-        });
+        return Ok(Decision::nothing(Verdict::TooEarly));
+    }
+    // Records: a coinbase carries none, and its input spends nothing.
+    if position.index == 0 {
+        return Ok(Decision::nothing(Verdict::Coinbase));
     }
     let record = transaction.record();
-    let mut effects = Vec::new();
+    let mut decision = Decision::nothing(Verdict::NoRecord);
 
-    // Owner coin: within a transaction, first its inputs.
-    let spent = inputs(transaction, record.as_ref(), state, &mut effects)?;
+    // Order: first the inputs.
+    spend(transaction, record.as_ref(), state, &mut decision)?;
 
-    // Then its record.
-    let (verdict, taken) = match record {
-        None => (Verdict::NoRecord, None),
+    // Then the record.
+    match record {
+        None => {}
         Some(Record::Reserve {
             service,
             commitment,
         }) => {
-            effects.push(Effect::Reserved {
+            decision.recorded = Some(Effect::Reserved {
                 service,
                 commitment,
             });
-            (Verdict::Reserved, None)
+            decision.verdict = Verdict::Reserved;
         }
-        Some(Record::Claim { .. }) if spent.updated => (Verdict::Updated, None),
+        // An update: it claims and wakes nothing.
+        Some(Record::Claim { .. }) if decision.verdict == Verdict::Updated => {}
         Some(Record::Claim { name, key }) => {
-            let verdict = claim(
-                params,
-                position.height,
-                transaction,
-                name,
-                key,
-                state,
-                &mut effects,
-            )?;
-            let taken = matches!(verdict, Verdict::TakenOver { .. }).then_some(name);
-            (verdict, taken)
-        }
-    };
-
-    // Then its outputs.
-    outputs(
-        transaction,
-        spent.asleep,
-        taken.as_ref(),
-        state,
-        &mut effects,
-    )?;
-    Ok(Decision { effects, verdict })
-}
-
-/// What the inputs of a transaction leave behind for its record and its outputs.
-struct Spent {
-    /// The record is an update, and no claim.
-    updated: bool,
-    /// The names that went dormant, by owner script.
-    asleep: BTreeMap<Box<[u8]>, Vec<QualifiedName>>,
-}
-
-/// Owner coin: the inputs update the name of the record and make all others dormant.
-fn inputs<S: Lookups>(
-    transaction: &Transaction<'_>,
-    record: Option<&Record>,
-    state: &S,
-    effects: &mut Vec<Effect>,
-) -> Result<Spent, S::Error> {
-    let mut spent = Spent {
-        updated: false,
-        asleep: BTreeMap::new(),
-    };
-    for coin in transaction.inputs {
-        let mut names = state.names_of_coin(coin)?;
-        names.sort();
-        for name in names {
-            match (record, transaction.ownable().next()) {
-                (Some(Record::Claim { name: of, key }), Some((vout, script))) if *of == name => {
-                    spent.updated = true;
-                    effects.push(Effect::Updated {
-                        name,
-                        key: *key,
-                        owner_script: script.into(),
-                        vout,
-                    });
-                }
-                _ => {
-                    effects.push(Effect::Dormant { name });
-                    if let Some(script) = state.owner_script(&name)? {
-                        spent.asleep.entry(script).or_default().push(name);
-                    }
-                }
+            let live = live(params, position.height);
+            claim(transaction, name, key, live, state, &mut decision)?;
+            if decision.recorded.is_none()
+                && let Some(woken) = wake(transaction, name, key, state)?
+            {
+                decision.recorded = Some(woken);
+                decision.verdict = Verdict::Woken;
             }
         }
     }
-    Ok(spent)
+    Ok(decision)
+}
+
+/// Owner coin: the inputs update the name of the record, and make every other name dormant.
+fn spend<S: Lookups>(
+    transaction: &Transaction<'_>,
+    record: Option<&Record>,
+    state: &S,
+    decision: &mut Decision,
+) -> Result<(), S::Error> {
+    for coin in transaction.inputs {
+        let Some(name) = state.name_of_coin(coin)? else {
+            continue;
+        };
+        decision
+            .spent
+            .push(match (record, transaction.ownable().next()) {
+                (Some(Record::Claim { name: of, key }), Some((owner, script))) if *of == name => {
+                    decision.verdict = Verdict::Updated;
+                    Effect::Updated {
+                        name,
+                        key: *key,
+                        owner_script: script.into(),
+                        owner,
+                    }
+                }
+                _ => Effect::Dormant { name },
+            });
+    }
+    Ok(())
 }
 
 /// Claim: opens every live reservation of its commitment, and registers the name or takes it over.
 fn claim<S: Lookups>(
-    params: &Params,
-    height: Height,
+    transaction: &Transaction<'_>,
+    name: QualifiedName,
+    key: Key,
+    live: Range<Height>,
+    state: &S,
+    decision: &mut Decision,
+) -> Result<(), S::Error> {
+    let service = *name.service();
+    let opener = Opener::new(name, key);
+    let mut owner_output = None;
+    for (owner, script) in transaction.ownable() {
+        let commitment = opener.commitment(script);
+        if let Some(earliest) = state.earliest(&service, &commitment, live.clone())? {
+            owner_output = Some((owner, script, commitment, earliest));
+            break;
+        }
+    }
+    let Some((owner, script, commitment, reservation)) = owner_output else {
+        decision.verdict = Verdict::NoReservation;
+        return Ok(());
+    };
+
+    let mut reservations = state.unopened(&service, &commitment, live)?;
+    reservations.sort_unstable();
+    decision.opened = Some(Opened {
+        service,
+        commitment,
+        reservations,
+    });
+
+    decision.verdict = match state.priority(&name)? {
+        None => Verdict::Registered,
+        Some(from) if reservation < from => Verdict::TakenOver { from },
+        Some(priority) => Verdict::Held {
+            priority,
+            reservation,
+        },
+    };
+    if !matches!(decision.verdict, Verdict::Held { .. }) {
+        decision.recorded = Some(Effect::Claimed {
+            name,
+            key,
+            owner_script: script.into(),
+            owner,
+            priority: reservation,
+        });
+    }
+    Ok(())
+}
+
+/// Owner coin: a record with the key that a dormant name has wakes it, if its transaction pays the
+/// owner script.
+fn wake<S: Lookups>(
     transaction: &Transaction<'_>,
     name: QualifiedName,
     key: Key,
     state: &S,
-    effects: &mut Vec<Effect>,
-) -> Result<Verdict, S::Error> {
-    let live = live(params, height);
-    let opener = crate::commitment::Opener::new(name, key);
-    let mut opened: Option<(u32, &[u8], Commitment, Position)> = None;
-    for (vout, script) in transaction.ownable() {
-        let commitment = opener.commitment(script);
-        if let Some(earliest) = state.earliest(name.service(), &commitment, live.clone())? {
-            opened = Some((vout, script, commitment, earliest));
-            break;
-        }
-    }
-    let Some((vout, owner_script, commitment, reservation)) = opened else {
-        return Ok(Verdict::NoReservation);
+) -> Result<Option<Effect>, S::Error> {
+    let Some(dormant) = state.dormant(&name)? else {
+        return Ok(None);
     };
-
-    let mut unopened = state.unopened(name.service(), &commitment, live)?;
-    unopened.sort();
-    effects.extend(unopened.into_iter().map(|reservation| Effect::Opened {
-        service: *name.service(),
-        commitment,
-        reservation,
-    }));
-
-    let verdict = match state.priority(&name)? {
-        None => Verdict::Registered,
-        Some(priority) if reservation < priority => Verdict::TakenOver { from: priority },
-        Some(priority) => {
-            return Ok(Verdict::Held {
-                priority,
-                reservation,
-            });
-        }
-    };
-    effects.push(Effect::Claimed {
-        name,
-        key,
-        owner_script: owner_script.into(),
-        vout,
-        priority: reservation,
-    });
-    Ok(verdict)
-}
-
-/// Owner coin: the first output that pays the owner script of dormant names wakes all of them, save
-/// the one that this transaction took over.
-fn outputs<S: Lookups>(
-    transaction: &Transaction<'_>,
-    mut asleep: BTreeMap<Box<[u8]>, Vec<QualifiedName>>,
-    taken: Option<&QualifiedName>,
-    state: &S,
-    effects: &mut Vec<Effect>,
-) -> Result<(), S::Error> {
-    let mut awake: BTreeSet<&[u8]> = BTreeSet::new();
-    for (vout, script) in (0..).zip(transaction.outputs.iter().copied()) {
-        if awake.contains(script) {
-            continue;
-        }
-        let mut names = state.dormant(script)?;
-        names.extend(asleep.remove(script).unwrap_or_default());
-        names.retain(|name| Some(name) != taken);
-        if !names.is_empty() {
-            awake.insert(script);
-        }
-        names.sort();
-        effects.extend(names.into_iter().map(|name| Effect::Woken { name, vout }));
+    let as_long = |(_, script): &(_, &[u8])| script.len() == dormant.owner_script_size;
+    let mut outputs = transaction.ownable().filter(as_long).peekable();
+    // An owner script can be as large as a block. It is read only for a transaction that pays for an
+    // output of that size, or every small record would cost a large read.
+    if key != dormant.key || outputs.peek().is_none() {
+        return Ok(None);
     }
-    Ok(())
+    let owner_script = state.owner_script(&name)?;
+    let paid = outputs.find(|(_, script)| owner_script.as_deref() == Some(*script));
+    Ok(paid.map(|(owner, _)| Effect::Woken { name, owner }))
 }
 
 /// The heights whose reservations are live for a claim at `height`: c < h ≤ c + W (Reserve).

@@ -1,8 +1,8 @@
 //! The state that the rules see: a handful of lookups, and a registry in memory that has them.
 
-use crate::chain::{Height, OutPoint, Position, Transaction, Txid};
+use crate::chain::{Height, OutPoint, Position, Transaction};
 use crate::commitment::Commitment;
-use crate::effect::{Effect, TransactionEffects};
+use crate::effect::Effect;
 use crate::key::Key;
 use crate::label::{QualifiedName, Service};
 use crate::params::Params;
@@ -14,23 +14,23 @@ use core::convert::Infallible;
 use core::ops::Range;
 
 /// What the rules ask of a registry. Each lookup is plain and must be cheap at any size: whoever
-/// writes transactions chooses how many reservations share a commitment, and how many names a
-/// script or a coin. Lists may come in any order.
+/// writes transactions chooses how many reservations share a commitment, and how long an owner script
+/// is. Lists may come in any order.
 pub trait Lookups {
     /// What can go wrong with a lookup.
     type Error;
 
-    /// The names whose owner coin this outpoint is.
-    fn names_of_coin(&self, coin: &OutPoint) -> Result<Vec<QualifiedName>, Self::Error>;
+    /// The name whose owner coin this outpoint is.
+    fn name_of_coin(&self, coin: &OutPoint) -> Result<Option<QualifiedName>, Self::Error>;
 
-    /// The owner script of a name that somebody holds.
-    fn owner_script(&self, name: &QualifiedName) -> Result<Option<Box<[u8]>>, Self::Error>;
-
-    /// The dormant names that have this owner script.
-    fn dormant(&self, owner_script: &[u8]) -> Result<Vec<QualifiedName>, Self::Error>;
-
-    /// The priority of a name that somebody holds.
+    /// The priority of a name that is held.
     fn priority(&self, name: &QualifiedName) -> Result<Option<Position>, Self::Error>;
+
+    /// What tells whether a record wakes a name, where the name is dormant.
+    fn dormant(&self, name: &QualifiedName) -> Result<Option<Dormant>, Self::Error>;
+
+    /// The owner script of a name that is held.
+    fn owner_script(&self, name: &QualifiedName) -> Result<Option<Box<[u8]>>, Self::Error>;
 
     /// The earliest reservation of a commitment in blocks of these heights, opened or not.
     fn earliest(
@@ -49,17 +49,26 @@ pub trait Lookups {
     ) -> Result<Vec<Position>, Self::Error>;
 }
 
-/// A registry that takes in the effects which the rules decided on.
-pub trait State: Lookups {
-    /// Applies the effects of one transaction, in order.
-    ///
-    /// # Errors
-    /// Where they cannot be kept.
-    fn apply(&mut self, effects: &TransactionEffects) -> Result<(), Self::Error>;
+/// A dormant name, without its owner script, which can be as large as a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dormant {
+    /// The key that it has; zeros while it is revoked.
+    pub key: Key,
+    /// Bytes of its owner script.
+    pub owner_script_size: usize,
 }
 
-/// Runs the rules over the transaction at `position` and applies what they say; `txid` is asked for
-/// only where there is an effect. `None` is a transaction without one.
+/// A registry that takes in the effects which the rules decided on.
+pub trait State: Lookups {
+    /// Applies the next effect, one of the transaction at `position`.
+    ///
+    /// # Errors
+    /// Where it cannot be kept.
+    fn apply(&mut self, position: Position, effect: Effect) -> Result<(), Self::Error>;
+}
+
+/// Runs the rules over the transaction at `position` and applies its effects one by one, each after it
+/// was shown to `each`.
 ///
 /// # Errors
 /// Those of the state.
@@ -67,30 +76,25 @@ pub fn connect<S: State>(
     params: &Params,
     position: Position,
     transaction: &Transaction<'_>,
-    txid: impl FnOnce() -> Txid,
     state: &mut S,
-) -> Result<Option<TransactionEffects>, S::Error> {
-    let effects = rules::transaction(params, position, transaction, state)?.effects;
-    if effects.is_empty() {
-        return Ok(None);
+    mut each: impl FnMut(&Effect),
+) -> Result<(), S::Error> {
+    let decision = rules::transaction(params, position, transaction, state)?;
+    for effect in decision.into_effects() {
+        each(&effect);
+        state.apply(position, effect)?;
     }
-    let effects = TransactionEffects {
-        position,
-        txid: txid(),
-        effects,
-    };
-    state.apply(&effects)?;
-    Ok(Some(effects))
+    Ok(())
 }
 
 /// A name as it stands after its last effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holding {
-    /// What it stands for; zeros when revoked.
+    /// The key that it maps to; zeros while it is revoked.
     pub key: Key,
-    /// The script_pubkey that owns it.
+    /// The scriptPubKey that owns it.
     pub owner_script: Box<[u8]>,
-    /// The output that owns it; none while it is dormant.
+    /// Its owner coin; none while it is dormant.
     pub owner: Option<OutPoint>,
     /// The position of the reservation that won it.
     pub priority: Position,
@@ -102,8 +106,7 @@ pub struct Holding {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Memory {
     names: BTreeMap<QualifiedName, Holding>,
-    coins: BTreeMap<OutPoint, BTreeSet<QualifiedName>>,
-    dormant: BTreeMap<Box<[u8]>, BTreeSet<QualifiedName>>,
+    coins: BTreeMap<OutPoint, QualifiedName>,
     reservations: BTreeMap<(Service, Commitment), Reservations>,
 }
 
@@ -119,7 +122,7 @@ impl Memory {
         Memory::default()
     }
 
-    /// Every name that somebody holds, by service, then name.
+    /// Every name that is held, by service, then name.
     pub fn names(&self) -> impl Iterator<Item = (&QualifiedName, &Holding)> {
         self.names.iter()
     }
@@ -143,28 +146,27 @@ impl Memory {
             .min()
     }
 
-    fn put_to_sleep(&mut self, name: &QualifiedName) {
-        let Some(holding) = self.names.get_mut(name) else {
+    /// Gives a name another owner coin, or none, and another key and owner script, if there are any.
+    fn set(
+        &mut self,
+        name: QualifiedName,
+        owner: Option<OutPoint>,
+        setting: Option<(Key, Box<[u8]>)>,
+    ) {
+        let Some(holding) = self.names.get_mut(&name) else {
             return;
         };
-        if let Some(coin) = holding.owner.take() {
-            let script = holding.owner_script.clone();
-            remove(&mut self.coins, &coin, name);
-            self.dormant.entry(script).or_default().insert(*name);
+        let old = core::mem::replace(&mut holding.owner, owner);
+        if let Some((key, owner_script)) = setting {
+            holding.key = key;
+            holding.owner_script = owner_script;
         }
-    }
-
-    fn hold(&mut self, name: QualifiedName, holding: Holding) {
-        if let Some(old) = self.names.remove(&name) {
-            match old.owner {
-                Some(coin) => remove(&mut self.coins, &coin, &name),
-                None => remove(&mut self.dormant, &old.owner_script, &name),
-            }
+        if let Some(coin) = old {
+            self.coins.remove(&coin);
         }
-        if let Some(coin) = holding.owner {
-            self.coins.entry(coin).or_default().insert(name);
+        if let Some(coin) = owner {
+            self.coins.insert(coin, name);
         }
-        self.names.insert(name, holding);
     }
 
     fn reservations(&mut self, service: Service, commitment: Commitment) -> &mut Reservations {
@@ -172,39 +174,27 @@ impl Memory {
     }
 }
 
-fn remove<K: Ord>(map: &mut BTreeMap<K, BTreeSet<QualifiedName>>, key: &K, name: &QualifiedName) {
-    if let Some(names) = map.get_mut(key) {
-        names.remove(name);
-        if names.is_empty() {
-            map.remove(key);
-        }
-    }
-}
-
 impl Lookups for Memory {
     type Error = Infallible;
 
-    fn names_of_coin(&self, coin: &OutPoint) -> Result<Vec<QualifiedName>, Infallible> {
-        Ok(self
-            .coins
-            .get(coin)
-            .into_iter()
-            .flatten()
-            .copied()
-            .collect())
-    }
-
-    fn owner_script(&self, name: &QualifiedName) -> Result<Option<Box<[u8]>>, Infallible> {
-        Ok(self.names.get(name).map(|h| h.owner_script.clone()))
-    }
-
-    fn dormant(&self, owner_script: &[u8]) -> Result<Vec<QualifiedName>, Infallible> {
-        let names = self.dormant.get(owner_script);
-        Ok(names.into_iter().flatten().copied().collect())
+    fn name_of_coin(&self, coin: &OutPoint) -> Result<Option<QualifiedName>, Infallible> {
+        Ok(self.coins.get(coin).copied())
     }
 
     fn priority(&self, name: &QualifiedName) -> Result<Option<Position>, Infallible> {
         Ok(self.names.get(name).map(|h| h.priority))
+    }
+
+    fn dormant(&self, name: &QualifiedName) -> Result<Option<Dormant>, Infallible> {
+        let dormant = self.names.get(name).filter(|h| h.owner.is_none());
+        Ok(dormant.map(|h| Dormant {
+            key: h.key,
+            owner_script_size: h.owner_script.len(),
+        }))
+    }
+
+    fn owner_script(&self, name: &QualifiedName) -> Result<Option<Box<[u8]>>, Infallible> {
+        Ok(self.names.get(name).map(|h| h.owner_script.clone()))
     }
 
     fn earliest(
@@ -233,74 +223,51 @@ impl Lookups for Memory {
 }
 
 impl State for Memory {
-    fn apply(&mut self, transaction: &TransactionEffects) -> Result<(), Infallible> {
-        let position = transaction.position;
-        let coin = |vout| OutPoint {
-            txid: transaction.txid,
-            vout,
-        };
-        for effect in transaction.effects.iter().cloned() {
-            match effect {
-                Effect::Updated {
-                    name,
-                    key,
-                    owner_script,
-                    vout,
-                } => {
-                    if let Some(old) = self.names.get(&name) {
-                        let holding = Holding {
-                            key,
-                            owner_script,
-                            owner: Some(coin(vout)),
-                            ..*old
-                        };
-                        self.hold(name, holding);
-                    }
-                }
-                Effect::Dormant { name } => self.put_to_sleep(&name),
-                Effect::Reserved {
-                    service,
-                    commitment,
-                } => {
-                    let reservations = self.reservations(service, commitment);
-                    reservations.all.insert(position);
-                    reservations.unopened.insert(position);
-                }
-                Effect::Opened {
-                    service,
-                    commitment,
-                    reservation,
-                } => {
-                    self.reservations(service, commitment)
-                        .unopened
-                        .remove(&reservation);
-                }
-                Effect::Claimed {
-                    name,
-                    key,
-                    owner_script,
-                    vout,
-                    priority,
-                } => self.hold(
-                    name,
-                    Holding {
-                        key,
-                        owner_script,
-                        owner: Some(coin(vout)),
-                        priority,
-                        claim: position,
-                    },
-                ),
-                Effect::Woken { name, vout } => {
-                    if let Some(old) = self.names.get(&name) {
-                        let holding = Holding {
-                            owner: Some(coin(vout)),
-                            ..old.clone()
-                        };
-                        self.hold(name, holding);
-                    }
-                }
+    fn apply(&mut self, position: Position, effect: Effect) -> Result<(), Infallible> {
+        match effect {
+            Effect::Updated {
+                name,
+                key,
+                owner_script,
+                owner,
+            } => self.set(name, Some(owner), Some((key, owner_script))),
+            Effect::Dormant { name } => self.set(name, None, None),
+            Effect::Reserved {
+                service,
+                commitment,
+            } => {
+                let reservations = self.reservations(service, commitment);
+                reservations.all.insert(position);
+                reservations.unopened.insert(position);
             }
+            Effect::Opened {
+                service,
+                commitment,
+                reservation,
+            } => {
+                self.reservations(service, commitment)
+                    .unopened
+                    .remove(&reservation);
+            }
+            Effect::Claimed {
+                name,
+                key,
+                owner_script,
+                owner,
+                priority,
+            } => {
+                self.set(name, None, None);
+                self.coins.insert(owner, name);
+                let holding = Holding {
+                    key,
+                    owner_script,
+                    owner: Some(owner),
+                    priority,
+                    claim: position,
+                };
+                self.names.insert(name, holding);
+            }
+            Effect::Woken { name, owner } => self.set(name, Some(owner), None),
         }
         Ok(())
     }

@@ -2,8 +2,8 @@
 //! for and nothing else (protocol, What tools owe their users).
 
 use atname_protocol::effect::Effect;
-use atname_protocol::rules::{self, Decision, Verdict};
-use atname_protocol::state::Lookups;
+use atname_protocol::rules::{self, Decision};
+use atname_protocol::state::{Dormant, Lookups};
 use atname_protocol::{
     Commitment, Height, Key, OutPoint, Params, Position, QualifiedName, Service, Transaction, Txid,
 };
@@ -33,20 +33,20 @@ impl<S: Lookups> Ahead<'_, S> {
 impl<S: Lookups> Lookups for Ahead<'_, S> {
     type Error = S::Error;
 
-    fn names_of_coin(&self, coin: &OutPoint) -> Result<Vec<QualifiedName>, S::Error> {
-        self.state.names_of_coin(coin)
-    }
-
-    fn owner_script(&self, name: &QualifiedName) -> Result<Option<Box<[u8]>>, S::Error> {
-        self.state.owner_script(name)
-    }
-
-    fn dormant(&self, owner_script: &[u8]) -> Result<Vec<QualifiedName>, S::Error> {
-        self.state.dormant(owner_script)
+    fn name_of_coin(&self, coin: &OutPoint) -> Result<Option<QualifiedName>, S::Error> {
+        self.state.name_of_coin(coin)
     }
 
     fn priority(&self, name: &QualifiedName) -> Result<Option<Position>, S::Error> {
         self.state.priority(name)
+    }
+
+    fn dormant(&self, name: &QualifiedName) -> Result<Option<Dormant>, S::Error> {
+        self.state.dormant(name)
+    }
+
+    fn owner_script(&self, name: &QualifiedName) -> Result<Option<Box<[u8]>>, S::Error> {
+        self.state.owner_script(name)
     }
 
     fn earliest(
@@ -101,6 +101,7 @@ pub fn decide<S: Lookups>(
         .map(|output| output.script_pubkey.as_bytes())
         .collect();
     let transaction = Transaction {
+        txid: Txid::from_bytes(transaction.compute_txid().to_byte_array()),
         inputs: &inputs,
         outputs: &outputs,
     };
@@ -108,25 +109,23 @@ pub fn decide<S: Lookups>(
 }
 
 /// Whether a decision is the reservation of this commitment, and nothing else.
-pub fn reserves(decision: &Decision, service: &Service, commitment: &Commitment) -> bool {
-    decision.effects
-        == [Effect::Reserved {
-            service: *service,
-            commitment: *commitment,
-        }]
+pub fn reserves(decision: Decision, service: &Service, commitment: &Commitment) -> bool {
+    decision.into_effects().eq([Effect::Reserved {
+        service: *service,
+        commitment: *commitment,
+    }])
 }
 
-/// Whether a decision is the registration of this name, or its takeover, and nothing else.
-pub fn claims(decision: &Decision, name: &QualifiedName, key: &Key, owner_script: &[u8]) -> bool {
-    let mut effects = decision.effects.iter();
-    let claimed = effects.next_back();
-    matches!(
-        decision.verdict,
-        Verdict::Registered | Verdict::TakenOver { .. }
-    ) && effects.all(|effect| matches!(effect, Effect::Opened { .. }))
-        && matches!(
-            claimed,
-            Some(Effect::Claimed { name: of, key: to, owner_script: owner, vout: 0, .. })
-                if of == name && to == key && **owner == *owner_script
-        )
+/// Whether a decision is the registration of this name, or its takeover, and nothing else. The first
+/// output is the owner output.
+pub fn claims(decision: Decision, name: &QualifiedName, key: &Key, owner_script: &[u8]) -> bool {
+    let mut effects = decision
+        .into_effects()
+        .skip_while(|effect| matches!(effect, Effect::Opened { .. }));
+    let claimed = matches!(
+        effects.next(),
+        Some(Effect::Claimed { name: of, key: to, owner_script: owner, owner: coin, .. })
+            if of == *name && to == *key && *owner == *owner_script && coin.vout == 0
+    );
+    claimed && effects.next().is_none()
 }

@@ -234,8 +234,9 @@ fn foresee(
         index: 1,
     };
     let decision = check::decide(params, at, reserve, registry)?;
-    if !check::reserves(&decision, name.service(), &commitment) {
-        return Err(refused("reserve", &decision.verdict));
+    let verdict = decision.verdict;
+    if !check::reserves(decision, name.service(), &commitment) {
+        return Err(refused("reserve", &verdict));
     }
     let ahead = Ahead {
         state: registry,
@@ -248,8 +249,9 @@ fn foresee(
         index: 1,
     };
     let decision = check::decide(params, at, claim, &ahead)?;
-    if !check::claims(&decision, &name, &key, scripts.owner.as_bytes()) {
-        return Err(refused("claim", &decision.verdict));
+    let verdict = decision.verdict;
+    if !check::claims(decision, &name, &key, scripts.owner.as_bytes()) {
+        return Err(refused("claim", &verdict));
     }
     Ok(())
 }
@@ -391,21 +393,23 @@ pub fn abandon(
     Ok(())
 }
 
-/// Locks every owner coin that the wallet could spend by accident. A registration labels the owner
-/// address with its record, which tells the coins to ask the registry for. Returns how many there
-/// were.
+/// Locks every coin at an owner script that the wallet could spend by accident, whoever made it: it is
+/// the owner coin of a name, or a stranger's waking may make it one (protocol, What tools owe). A
+/// registration labels the owner address with its record, which tells the names to ask the registry for.
+/// Returns how many there were.
 ///
 /// # Errors
 /// Where node or registry do not answer.
 pub fn lock_owner_coins(wallet: &mut Wallet, registry: &Snapshot<'_>) -> Result<usize, Error> {
     let mut locked = 0;
-    for (txid, vout, label) in wallet.unlocked()? {
-        let Some(Record::Claim { name, .. }) = Record::parse(label.as_bytes()) else {
+    for coin in wallet.unlocked()? {
+        let Some(Record::Claim { name, .. }) = Record::parse(coin.label.as_bytes()) else {
             continue;
         };
-        let owner = registry.get(&name)?.and_then(|entry| entry.owner);
-        if owner.is_some_and(|coin| coin.txid.to_string() == txid && coin.vout == vout) {
-            wallet.lock(&txid, vout)?;
+        let owner = registry.get(&name)?.map(|entry| entry.owner_script);
+        let owner = owner.map(|script| ScriptBuf::from_bytes(script).to_hex_string());
+        if owner.as_ref() == Some(&coin.script_pubkey) {
+            wallet.lock(&coin.txid, coin.vout)?;
             locked += 1;
         }
     }
@@ -466,8 +470,10 @@ fn may_claim(
     let decision = check::decide(params, at, &claim, registry)?;
     match decision.verdict {
         Verdict::Held { priority, .. } => Err(Error::Taken { name, priority }),
-        _ if check::claims(&decision, &name, &key, owner.as_bytes()) => Ok(()),
-        verdict => Err(refused("claim", &verdict)),
+        verdict => match check::claims(decision, &name, &key, owner.as_bytes()) {
+            true => Ok(()),
+            false => Err(refused("claim", &verdict)),
+        },
     }
 }
 

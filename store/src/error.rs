@@ -43,6 +43,12 @@ pub enum Error {
         /// The schema version of this program.
         known: i64,
     },
+    /// The registry was made by rules that are not in force any more.
+    #[error(
+        "{} was indexed by earlier rules of the protocol, and what it says may be wrong today: \
+         move it away and index again", .0.display()
+    )]
+    EarlierRules(PathBuf),
     /// The registry of another network, or of other rules.
     #[error(
         "{} holds the registry of another chain (its genesis is {genesis}): \

@@ -1,29 +1,15 @@
 //! The rules' lookups on a snapshot, for tools that run the rules over a transaction which is in no
-//! block yet. What the writer keeps in memory is searched for here: some of these read whole tables.
+//! block yet.
 
 use crate::error::{Error, Result};
 use crate::reader::Snapshot;
 use crate::rows::{last_effect, position, qualified};
-use atname_protocol::state::Lookups;
+use atname_protocol::state::{Dormant, Lookups};
 use atname_protocol::{Commitment, Height, OutPoint, Position, QualifiedName, Service};
-use rusqlite::Params;
+use rusqlite::OptionalExtension as _;
 use std::ops::Range;
 
-const NAMES: &str = "SELECT s.service, n.name FROM names AS n
-    JOIN services AS s USING (service_id)
-    JOIN versions AS v ON v.effect = n.effect";
-
 impl Snapshot<'_> {
-    fn names(&self, sql: &str, arguments: impl Params) -> Result<Vec<QualifiedName>> {
-        let read = || {
-            self.db()
-                .prepare_cached(sql)?
-                .query_map(arguments, |row| qualified(row, 0))?
-                .collect::<rusqlite::Result<_>>()
-        };
-        read().map_err(|error| self.failed(error))
-    }
-
     /// The reservations of a commitment in blocks of these heights, with whether they were opened.
     fn reservations(
         &self,
@@ -63,29 +49,36 @@ impl Snapshot<'_> {
 impl Lookups for Snapshot<'_> {
     type Error = Error;
 
-    fn names_of_coin(&self, coin: &OutPoint) -> Result<Vec<QualifiedName>> {
-        self.names(
-            &format!("{NAMES} WHERE v.kind <> 2 AND v.txid = ?1 AND v.vout = ?2"),
-            (coin.txid.as_bytes(), coin.vout),
-        )
-    }
-
-    fn owner_script(&self, name: &QualifiedName) -> Result<Option<Box<[u8]>>> {
-        Ok(self.get(name)?.map(|entry| entry.owner_script.into()))
-    }
-
-    fn dormant(&self, owner_script: &[u8]) -> Result<Vec<QualifiedName>> {
-        self.names(
-            &format!(
-                "{NAMES} JOIN versions AS setting ON setting.effect = v.setting
-                 WHERE v.kind = 2 AND setting.owner_script = ?1"
-            ),
-            [owner_script],
-        )
+    /// Searches all names: there is no index by owner coin in the file.
+    fn name_of_coin(&self, coin: &OutPoint) -> Result<Option<QualifiedName>> {
+        let read = || {
+            self.db()
+                .prepare_cached(
+                    "SELECT s.service, n.name FROM names AS n
+                     JOIN services AS s USING (service_id)
+                     JOIN versions AS v ON v.effect = n.effect
+                     WHERE v.txid = ?1 AND v.vout = ?2",
+                )?
+                .query_row((coin.txid.as_bytes(), coin.vout), |row| qualified(row, 0))
+                .optional()
+        };
+        read().map_err(|error| self.failed(error))
     }
 
     fn priority(&self, name: &QualifiedName) -> Result<Option<Position>> {
         Ok(self.get(name)?.map(|entry| entry.priority))
+    }
+
+    fn dormant(&self, name: &QualifiedName) -> Result<Option<Dormant>> {
+        let dormant = self.get(name)?.filter(|entry| entry.owner.is_none());
+        Ok(dormant.map(|entry| Dormant {
+            key: entry.key,
+            owner_script_size: entry.owner_script.len(),
+        }))
+    }
+
+    fn owner_script(&self, name: &QualifiedName) -> Result<Option<Box<[u8]>>> {
+        Ok(self.get(name)?.map(|entry| entry.owner_script.into()))
     }
 
     fn earliest(

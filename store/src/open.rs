@@ -11,7 +11,14 @@ use std::path::Path;
 use std::time::Duration;
 
 const APPLICATION_ID: i64 = 1_635_020_397;
-const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("../../migrations/0001-registry.sql"))];
+/// Version 1 was of earlier rules. Nothing leads from there to here, so its migration does nothing.
+const MIGRATIONS: &[M<'static>] = &[
+    M::up(""),
+    M::up(include_str!("../../migrations/0002-registry.sql")),
+];
+
+/// Files of versions before this one hold what earlier rules said.
+const FIRST_VERSION: i64 = 2;
 
 /// The schema that this program reads and writes.
 pub(crate) const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
@@ -89,8 +96,10 @@ pub(crate) fn inspect(path: &Path, params: &Params) -> Result<()> {
     };
     match version? {
         None => Ok(()),
-        Some(found) if found > SCHEMA_VERSION => Err(newer(path, found)),
-        Some(_) => check_params(&db, path, params),
+        Some(found) => {
+            check_version(path, found)?;
+            check_params(&db, path, params)
+        }
     }
 }
 
@@ -104,19 +113,17 @@ pub(crate) fn reader(path: &Path) -> Result<(Connection, Params)> {
         Err(error) if is_half_made(&error) => None,
         other => other?,
     };
-    match version {
-        None => Err(Error::Missing(path.into())),
-        Some(found) if found > SCHEMA_VERSION => Err(newer(path, found)),
-        Some(found) if found < SCHEMA_VERSION => Err(Error::Older {
+    let found = version.ok_or_else(|| Error::Missing(path.into()))?;
+    check_version(path, found)?;
+    if found < SCHEMA_VERSION {
+        return Err(Error::Older {
             path: path.into(),
             found,
             known: SCHEMA_VERSION,
-        }),
-        Some(_) => {
-            let params = stored_params(&db, path)?.ok_or_else(|| Error::Missing(path.into()))?;
-            Ok((db, params))
-        }
+        });
     }
+    let params = stored_params(&db, path)?.ok_or_else(|| Error::Missing(path.into()))?;
+    Ok((db, params))
 }
 
 fn connection(path: &Path, access: OpenFlags) -> Result<Connection> {
@@ -176,12 +183,19 @@ fn is_half_made(error: &Error) -> bool {
         .is_some_and(|code| code.extended_code == rusqlite::ffi::SQLITE_READONLY_ROLLBACK))
 }
 
-fn newer(path: &Path, found: i64) -> Error {
-    Error::Newer {
-        path: path.into(),
-        found,
-        known: SCHEMA_VERSION,
+/// Whether a schema of this version is ours, or can be migrated to it.
+fn check_version(path: &Path, found: i64) -> Result<()> {
+    if found > SCHEMA_VERSION {
+        return Err(Error::Newer {
+            path: path.into(),
+            found,
+            known: SCHEMA_VERSION,
+        });
     }
+    if found < FIRST_VERSION {
+        return Err(Error::EarlierRules(path.into()));
+    }
+    Ok(())
 }
 
 fn check_params(db: &Connection, path: &Path, wanted: &Params) -> Result<()> {

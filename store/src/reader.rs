@@ -75,7 +75,7 @@ pub enum VersionKind {
     Dormant,
     /// The name was registered or taken over.
     Claimed,
-    /// A payment to the owner script is its owner coin.
+    /// The dormant name has an owner coin again.
     Woken,
 }
 
@@ -86,10 +86,8 @@ pub struct Version {
     pub kind: VersionKind,
     /// The transaction's position.
     pub position: Position,
-    /// The transaction.
-    pub txid: Txid,
-    /// The output that is the owner coin from then on, where there is one.
-    pub vout: Option<u32>,
+    /// The owner coin from then on, an output of the transaction; none while the name is dormant.
+    pub owner: Option<OutPoint>,
     /// The key, where it was set.
     pub key: Option<Key>,
     /// The owner script, where it was set.
@@ -403,15 +401,11 @@ impl VersionKind {
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let (Column(key), Column(claim_txid)) = (row.get(2)?, row.get(10)?);
-    let owner = match row.get_ref(4)? {
-        rusqlite::types::ValueRef::Null => None,
-        _ => outpoint(row, 4)?,
-    };
     Ok(Entry {
         name: qualified(row, 0)?,
         key,
         owner_script: row.get(3)?,
-        owner,
+        owner: outpoint(row, 4)?,
         priority: position(row, 6)?,
         claim: position(row, 8)?,
         claim_txid,
@@ -423,7 +417,6 @@ fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
     let number = row.get(0)?;
     let kind = VersionKind::from_number(number)
         .ok_or(rusqlite::Error::IntegralValueOutOfRange(0, number))?;
-    let Column(txid) = row.get(3)?;
     let key = row.get::<_, Option<Column<Key>>>(5)?;
     let priority = match row.get::<_, Option<Height>>(7)? {
         Some(_) => Some(position(row, 7)?),
@@ -432,8 +425,7 @@ fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
     Ok(Version {
         kind,
         position: position(row, 1)?,
-        txid,
-        vout: row.get(4)?,
+        owner: outpoint(row, 3)?,
         key: key.map(|Column(key)| key),
         owner_script: row.get(6)?,
         priority,

@@ -47,12 +47,13 @@ pub(crate) fn position(row: &Row<'_>, first: usize) -> rusqlite::Result<Position
     })
 }
 
-/// Two neighbouring columns, `txid` and `vout`, where a NULL `vout` is no outpoint.
+/// Two neighbouring columns, `txid` and `vout`: both are NULL where there is no outpoint.
 pub(crate) fn outpoint(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<OutPoint>> {
-    let Column(txid) = row.get(first)?;
-    Ok(row
-        .get::<_, Option<u32>>(first + 1)?
-        .map(|vout| OutPoint { txid, vout }))
+    let txid = row.get::<_, Option<Column<Txid>>>(first)?;
+    let vout = row.get::<_, Option<u32>>(first + 1)?;
+    Ok(txid
+        .zip(vout)
+        .map(|(Column(txid), vout)| OutPoint { txid, vout }))
 }
 
 /// Two neighbouring columns, `service` and `name`.

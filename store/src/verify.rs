@@ -4,27 +4,24 @@
 use crate::error::{Error, Result};
 use crate::open;
 use crate::reader::Snapshot;
-use crate::rows::{Column, EffectNumber, position};
-use atname_protocol::effect::TransactionEffects;
-use atname_protocol::{
-    BlockHash, Digest, Effect, Height, Name, Position, QualifiedName, Service, Txid,
-};
+use crate::rows::{Column, EffectNumber, outpoint, position};
+use atname_protocol::{BlockHash, Digest, Effect, Height, Name, QualifiedName, Service};
 use rusqlite::{Connection, Row, Statement};
 use std::collections::HashMap;
 
 /// The log in its order, each effect with all that it sets.
 const LOG: &str = "
     SELECT effect, 3 AS kind, height, tx_index, service_id, commitment,
-        NULL AS name, NULL AS key, NULL AS owner_script, NULL AS vout,
+        NULL AS name, NULL AS key, NULL AS owner_script, NULL AS txid, NULL AS vout,
         NULL AS reserved_height, NULL AS reserved_index
     FROM reservations
     UNION ALL
     SELECT o.effect, 4, NULL, o.tx_index, r.service_id, r.commitment,
-        NULL, NULL, NULL, NULL, r.height, r.tx_index
+        NULL, NULL, NULL, NULL, NULL, r.height, r.tx_index
     FROM openings AS o LEFT JOIN reservations AS r ON r.effect = o.reservation
     UNION ALL
     SELECT v.effect, v.kind, v.height, v.tx_index, v.service_id, NULL,
-        v.name, v.key, v.owner_script, v.vout, r.height, r.tx_index
+        v.name, v.key, v.owner_script, v.txid, v.vout, r.height, r.tx_index
     FROM versions AS v LEFT JOIN reservations AS r ON r.effect = v.reservation
     ORDER BY effect";
 
@@ -54,6 +51,7 @@ const DERIVED: &[(&str, &str)] = &[
              CASE WHEN v.kind IN (1, 5) THEN NULL ELSE coalesce(p.setting, p.effect) END
          OR v.claim IS NOT CASE WHEN v.kind = 5 THEN NULL ELSE coalesce(p.claim, p.effect) END
          OR (v.kind = 5) <> (v.reservation IS NOT NULL) OR (v.kind = 2) <> (v.vout IS NULL)
+         OR (v.kind = 2) <> (v.txid IS NULL)
          OR (v.kind IN (1, 5)) <> (v.key IS NOT NULL)
          OR (v.kind IN (1, 5)) <> (v.owner_script IS NOT NULL)",
     ),
@@ -75,10 +73,8 @@ const DERIVED: &[(&str, &str)] = &[
 ];
 
 impl Snapshot<'_> {
-    /// Recomputes the digest of every block from the log, and looks whether everything else follows
-    /// from the log. It reads the whole file, a block's effects at a time.
-    ///
-    /// Txids are in no digest: a coin's txid that is damaged can be found only by indexing again.
+    /// Recomputes the digest of every block from the log, and checks that everything else follows from
+    /// the log. It reads the whole file, one effect at a time.
     ///
     /// # Errors
     /// [`Error::Damaged`] says at which block, or what else does not follow; or where the file cannot
@@ -156,16 +152,16 @@ impl Snapshot<'_> {
                 return Err(self.damaged(format!("block {height} is missing")));
             }
             let wrong = || self.damaged(format!("block {height} does not give its digest"));
-            let mut effects: Vec<TransactionEffects> = Vec::new();
+            let mut effects = digest.block(&block.hash);
             while let Some(logged) = pending.take_if(|logged| logged.effect <= block.last_effect) {
                 last = logged.effect;
                 if logged.height.is_some_and(|at| at != height) {
                     return Err(wrong());
                 }
-                append(&mut effects, height, logged).ok_or_else(wrong)?;
+                effects.add(logged.tx_index, &logged.sets);
                 pending = next(last)?;
             }
-            digest = digest.next(&block.hash, &effects);
+            digest = effects.finish();
             if digest != block.digest || last != block.last_effect {
                 return Err(wrong());
             }
@@ -235,12 +231,13 @@ fn logged(row: &Row<'_>, services: &HashMap<i64, Service>) -> rusqlite::Result<L
     };
     let commitment = || row.get(5).map(|Column(commitment)| commitment);
     let key = || row.get(7).map(|Column(key)| key);
+    let owner = || outpoint(row, 9)?.ok_or(rusqlite::Error::QueryReturnedNoRows);
     let sets = match kind {
         1 => Effect::Updated {
             name: name()?,
             key: key()?,
             owner_script: row.get(8)?,
-            vout: row.get(9)?,
+            owner: owner()?,
         },
         2 => Effect::Dormant { name: name()? },
         3 => Effect::Reserved {
@@ -250,18 +247,18 @@ fn logged(row: &Row<'_>, services: &HashMap<i64, Service>) -> rusqlite::Result<L
         4 => Effect::Opened {
             service,
             commitment: commitment()?,
-            reservation: position(row, 10)?,
+            reservation: position(row, 11)?,
         },
         5 => Effect::Claimed {
             name: name()?,
             key: key()?,
             owner_script: row.get(8)?,
-            vout: row.get(9)?,
-            priority: position(row, 10)?,
+            owner: owner()?,
+            priority: position(row, 11)?,
         },
         6 => Effect::Woken {
             name: name()?,
-            vout: row.get(9)?,
+            owner: owner()?,
         },
         other => return Err(rusqlite::Error::IntegralValueOutOfRange(1, other.into())),
     };
@@ -271,20 +268,4 @@ fn logged(row: &Row<'_>, services: &HashMap<i64, Service>) -> rusqlite::Result<L
         tx_index: row.get(3)?,
         sets,
     })
-}
-
-/// Adds an effect to those of its transaction; `None` where that stands before the last one.
-fn append(effects: &mut Vec<TransactionEffects>, height: Height, logged: Logged) -> Option<()> {
-    let index = logged.tx_index;
-    match effects.last_mut() {
-        Some(last) if last.position.index == index => last.effects.push(logged.sets),
-        Some(last) if last.position.index > index => return None,
-        _ => effects.push(TransactionEffects {
-            position: Position { height, index },
-            // In no digest.
-            txid: Txid::from_bytes([0; 32]),
-            effects: vec![logged.sets],
-        }),
-    }
-    Some(())
 }

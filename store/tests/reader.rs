@@ -57,14 +57,24 @@ fn the_blocks_that_are_connected_and_no_others() {
     assert_eq!(known, [Some(hash(1)), Some(hash(2)), None]);
 }
 
+/// Version 1 of the schema was of earlier rules: nobody reads it, and nobody overwrites it.
 #[test]
-fn a_registry_of_an_older_version_waits_for_the_writer() {
+fn a_registry_of_earlier_rules_is_refused_and_left_alone() {
     let (_folder, path) = made();
     let db = Connection::open(&path).unwrap();
-    db.pragma_update(None, "user_version", 0).unwrap();
+    db.pragma_update(None, "user_version", 1).unwrap();
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
     drop(db);
-    let error = Reader::open(&path).err().unwrap();
-    assert!(matches!(error, Error::Older { found: 0, .. }), "{error}");
+    let before = std::fs::read(&path).unwrap();
+    for error in [
+        Reader::open(&path).err().unwrap(),
+        Writer::open(&path, regtest()).err().unwrap(),
+    ] {
+        assert!(matches!(error, Error::EarlierRules(_)), "{error}");
+        assert!(error.to_string().contains("index again"), "{error}");
+    }
+    assert!(std::fs::read(&path).unwrap() == before);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What blocks made to hurt take, in full size: `cargo run --release -p atname-tests --example hurtful`.
 
 use atname_tests::hurtful::{
-    Story, equal_reservations, many_outputs, one_name, one_script, own_time, owner_coins,
-    records_ignored, tiny_outputs, turns,
+    Story, equal_reservations, long_script, many_outputs, one_name, opened_at_once, own_time,
+    owner_coins, records_ignored, tiny_outputs,
 };
 use std::error::Error;
 
@@ -17,10 +17,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         (tiny_outputs, 1_000_000),
         (records_ignored, 65_000),
         (one_name, 65_000),
-        (one_script, 10_000),
         (equal_reservations, 10_000),
+        (opened_at_once, 100_000),
         (owner_coins, 10_000),
-        (|size| turns(1000, size), 400),
+        (long_script, 30_000),
     ];
     for (tell, size) in stories {
         let quarter = tell(size / 4)?.tell().took(own_time)?;

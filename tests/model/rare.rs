@@ -13,11 +13,11 @@ use std::collections::BTreeMap;
 
 /// What the rest is counted within: without these, it would not even be missed.
 const GATES: [&str; 5] = [
-    "reserved in a coinbase",
-    "claimed in a coinbase",
-    "taken over asleep",
+    "a coinbase with a record",
+    "claimed in c + 1",
+    "taken over while dormant",
     "updated",
-    "woken later",
+    "woken",
 ];
 
 struct Seen(BTreeMap<&'static str, u32>);
@@ -49,33 +49,34 @@ fn step(step: &Step<'_>, seen: &mut Seen) {
             .map(|coin| (*coin.txid.as_bytes(), coin.vout))
     };
     let owners: Vec<(Name, Held)> = step.before.registry();
-    let names_of = |coin| {
-        owners
-            .iter()
-            .filter(|(_, held)| held.coin == Some(coin))
-            .count()
-    };
-    let spent: Vec<usize> = coins().map(names_of).filter(|names| *names > 0).collect();
-    seen.saw("several owner coins spent at once", spent.len() > 1);
-    seen.saw(
-        "a coin of several names spent",
-        spent.iter().any(|names| *names > 1),
-    );
+    let is_owner = |coin| owners.iter().any(|(_, held)| held.coin == Some(coin));
+    let spent = coins().filter(|coin| is_owner(*coin)).count();
+    seen.saw("several owner coins spent at once", spent > 1);
+    if step.at.1 == 0 {
+        return coinbase(step, &owners, seen);
+    }
 
     let name_record = step.tx.outputs.iter().find_map(|script| record(script));
     let updates = events
         .iter()
         .any(|event| matches!(event, Event::Updated(..)));
     match &name_record {
-        Some(Record::Name(name, key)) if !updates => claim(step, name, key, &owners, seen),
+        Some(Record::Name(name, key)) if !updates => {
+            claim(step, name, key, &owners, seen);
+            wake(step, name, key, &owners, seen);
+        }
         Some(Record::Reserve(service, hash)) => {
             let copied = |entry: &Entry| entry.event == Event::Reserved(service.clone(), *hash);
             let mut before = step.before.entries.iter();
             seen.saw("a reservation copied", before.any(copied));
-            seen.saw("reserved in a coinbase", step.at.1 == 0);
         }
         _ => {}
     }
+    let pays = |held: &Held| step.tx.outputs.contains(&held.script);
+    let asleep = |held: &Held| held.coin.is_none() && pays(held);
+    let of = |of: &Name| matches!(&name_record, Some(Record::Name(name, _)) if name == of);
+    let paid = owners.iter().any(|(name, held)| asleep(held) && !of(name));
+    seen.saw("a dormant name is paid without its record, in vain", paid);
 
     for (number, event) in events.iter().enumerate() {
         let earlier = &events[..number];
@@ -83,14 +84,9 @@ fn step(step: &Step<'_>, seen: &mut Seen) {
             Event::Updated(name, to) => {
                 seen.saw("updated", true);
                 seen.saw("revoked", to.key == [0; 20]);
-                seen.saw("updated beside others that sleep", events.len() > 1);
-                let shared = owners
-                    .iter()
-                    .find(|(of, _)| of == name)
-                    .and_then(|(_, h)| h.coin);
                 seen.saw(
-                    "updated off a coin of several names",
-                    shared.is_some_and(|c| names_of(c) > 1),
+                    "updated beside others that become dormant",
+                    events.len() > 1,
                 );
                 seen.saw(
                     "transferred",
@@ -99,7 +95,7 @@ fn step(step: &Step<'_>, seen: &mut Seen) {
                         .any(|(of, h)| of == name && h.script != to.script),
                 );
             }
-            Event::Woken(name, vout) => woken(step, name, *vout, &events, seen),
+            Event::Woken(name, coin) => woken(step, name, coin.1, &events, seen),
             Event::Opened(..) => {
                 seen.saw(
                     "several opened",
@@ -125,7 +121,7 @@ fn step(step: &Step<'_>, seen: &mut Seen) {
 }
 
 fn claim(step: &Step<'_>, name: &Name, key: &[u8], owners: &[(Name, Held)], seen: &mut Seen) {
-    let (height, index) = step.at;
+    let height = step.at.0;
     let ownable = |script: &&Vec<u8>| script.first() != Some(&0x6a);
     let hashes: Vec<_> = step
         .tx
@@ -192,13 +188,12 @@ fn claim(step: &Step<'_>, name: &Name, key: &[u8], owners: &[(Name, Held)], seen
     };
     seen.saw("claimed in c + 1", height == priority.0 + 1);
     seen.saw("claimed in c + W", height == priority.0 + step.window);
-    seen.saw("claimed in a coinbase", index == 0);
     seen.saw(
         "claimed with copies of its reservation",
         reservations.iter().filter(live).count() > 1,
     );
     seen.saw("owner script is empty", setting.script.is_empty());
-    seen.saw("owner output is not the first", setting.vout > 0);
+    seen.saw("owner output is not the first", setting.coin.1 > 0);
     seen.saw(
         "registered revoked",
         held.is_none() && setting.key == [0; 20],
@@ -207,7 +202,7 @@ fn claim(step: &Step<'_>, name: &Name, key: &[u8], owners: &[(Name, Held)], seen
         .effects
         .iter()
         .any(|e| matches!(&e.event, Event::Dormant(of) if of != name));
-    seen.saw("claim puts another name to sleep", slept);
+    seen.saw("claim makes another name dormant", slept);
     let Some(held) = held else {
         return;
     };
@@ -228,9 +223,9 @@ fn claim(step: &Step<'_>, name: &Name, key: &[u8], owners: &[(Name, Held)], seen
         .any(|e| matches!(&e.event, Event::Woken(of, ..) if of == name));
     let (awake, revoked) = (held.coin.is_some(), held.key == [0; 20]);
     seen.saw("taken over awake", awake && !revoked);
-    seen.saw("taken over asleep", !awake && !revoked);
+    seen.saw("taken over while dormant", !awake && !revoked);
     seen.saw("taken over awake and revoked", awake && revoked);
-    seen.saw("taken over asleep and revoked", !awake && revoked);
+    seen.saw("taken over while dormant and revoked", !awake && revoked);
     seen.saw("taken over after an update", updated);
     seen.saw("taken over after it was woken", woken);
     seen.saw("taken over twice", claims.count() > 1);
@@ -248,55 +243,121 @@ fn claim(step: &Step<'_>, name: &Name, key: &[u8], owners: &[(Name, Held)], seen
     );
     let pays = step.tx.outputs.contains(&held.script);
     seen.saw(
-        "taken over asleep while its old script is paid",
+        "taken over while dormant and its old script is paid",
         !awake && pays && held.script != setting.script,
     );
 }
 
-fn woken(step: &Step<'_>, name: &Name, vout: u32, events: &[&Event], seen: &mut Seen) {
-    let slept = |name: &Name| events.contains(&&Event::Dormant(name.clone()));
-    let reserve = |e: &&&Event| matches!(e, Event::Reserved(..));
-    let owner = |e: &&&Event| matches!(e, Event::Claimed(_, to, _) | Event::Updated(_, to) if to.vout == vout);
-    seen.saw("woken at once", slept(name));
-    seen.saw("woken later", !slept(name));
-    seen.saw("woken by a coinbase", step.at.1 == 0);
-    seen.saw(
-        "woken by a transaction that reserves",
-        events.iter().any(|e| reserve(&e)),
-    );
-    seen.saw(
-        "woken by the owner output of another name",
-        events.iter().any(|e| owner(&e)),
-    );
-    let in_vain = !events.iter().any(|e| owner(&e) || reserve(&e));
-    let claims = step.tx.outputs.iter().find_map(|script| record(script));
-    let of_it = matches!(&claims, Some(Record::Name(of, _)) if of == name);
-    seen.saw(
-        "woken by a claim of it, in vain",
-        in_vain && of_it && !slept(name),
-    );
-    let beside = |e: &&&Event| matches!(e, Event::Woken(of, other) if of != name && *other == vout);
-    let others: Vec<bool> = events
-        .iter()
-        .filter(beside)
-        .map(|e| matches!(e, Event::Woken(of, _) if slept(of)))
-        .collect();
-    seen.saw("woken with others", !others.is_empty());
-    seen.saw(
-        "woken with one that slept longer",
-        slept(name) && others.contains(&false),
-    );
-    let held = step.before.held(name);
-    seen.saw(
-        "woken while revoked",
-        held.is_some_and(|held| held.key == [0; 20]),
-    );
-    let twice = step.tx.outputs.iter().filter(|script| {
-        step.before
-            .held(name)
-            .is_some_and(|held| held.script == **script)
+/// A coinbase that would have an effect as any other transaction.
+fn coinbase(step: &Step<'_>, owners: &[(Name, Held)], seen: &mut Seen) {
+    assert!(step.effects.is_empty());
+    let record = step.tx.outputs.iter().find_map(|script| record(script));
+    seen.saw("a coinbase with a record", record.is_some());
+    let Some(Record::Name(name, key)) = record else {
+        return;
+    };
+    let live = |script: &Vec<u8>| {
+        let hash = commitment(&name, &key, script);
+        let is_it = |entry: &Entry| {
+            entry.event == Event::Reserved(name.0.clone(), hash)
+                && entry.at.0 < step.at.0
+                && step.at.0 <= entry.at.0 + step.window
+        };
+        script.first() != Some(&0x6a) && step.before.entries.iter().any(is_it)
+    };
+    let held = owners.iter().find(|(of, _)| *of == name);
+    let claims = held.is_none() && step.tx.outputs.iter().any(live);
+    seen.saw("a claim copied into a coinbase, in vain", claims);
+    let wakes = held.is_some_and(|(_, held)| {
+        held.coin.is_none() && held.key == key && step.tx.outputs.contains(&held.script)
     });
-    seen.saw("woken by the first of several outputs", twice.count() > 1);
+    seen.saw("a waking copied into a coinbase, in vain", wakes);
+}
+
+/// A name record that is no update, as far as it might wake.
+fn wake(step: &Step<'_>, name: &Name, key: &[u8], owners: &[(Name, Held)], seen: &mut Seen) {
+    let Some((_, held)) = owners.iter().find(|(of, _)| of == name) else {
+        return;
+    };
+    let is = |kind: fn(&Event) -> bool| step.effects.iter().any(|entry| kind(&entry.event));
+    let woken = is(|event| matches!(event, Event::Woken(..)));
+    let claimed = is(|event| matches!(event, Event::Claimed(..)));
+    let pays = step.tx.outputs.contains(&held.script);
+    let (dormant, fits) = (held.coin.is_none(), held.key == key);
+    assert_eq!(woken, dormant && fits && pays && !claimed);
+    seen.saw(
+        "a waking of an awake name, in vain",
+        !dormant && fits && pays,
+    );
+    if !dormant || claimed {
+        return;
+    }
+    seen.saw("a waking with another key, in vain", !fits && pays);
+    seen.saw("a waking that does not pay, in vain", fits && !pays);
+    let zeros = key == [0; 20];
+    seen.saw(
+        "a waking with zeros, not revoked, in vain",
+        !fits && pays && zeros,
+    );
+    let revoked = held.key == [0; 20];
+    seen.saw(
+        "a waking of a revoked name with a key, in vain",
+        !fits && pays && revoked,
+    );
+}
+
+fn woken(step: &Step<'_>, name: &Name, vout: u32, events: &[&Event], seen: &mut Seen) {
+    seen.saw("woken", true);
+    let held = step.before.held(name).unwrap();
+    let last = |wanted: fn(&Event, &Name) -> bool| {
+        let mut before = step.before.entries.iter().rev();
+        before
+            .find(|entry| wanted(&entry.event, name))
+            .map(|e| e.at)
+    };
+    let slept = last(|event, name| matches!(event, Event::Dormant(of) if of == name)).unwrap();
+    seen.saw(
+        "woken in the block that made it dormant",
+        slept.0 == step.at.0,
+    );
+    seen.saw("woken in a later block", slept.0 < step.at.0);
+    let set = last(
+        |event, name| matches!(event, Event::Claimed(of, ..) | Event::Updated(of, _) if of == name),
+    );
+    seen.saw("woken with the key of its claim", set == Some(held.claim));
+    seen.saw("woken with the key of an update", set != Some(held.claim));
+    seen.saw("woken while revoked", held.key == [0; 20]);
+    let opens = events
+        .iter()
+        .any(|event| matches!(event, Event::Opened(..)));
+    seen.saw("woken by a claim that opens in vain", opens);
+    let other = events
+        .iter()
+        .any(|event| matches!(event, Event::Dormant(_)));
+    seen.saw("woken by what makes another dormant", other);
+    let paid = (0_u32..).zip(&step.tx.outputs);
+    let paid: Vec<u32> = paid
+        .filter(|(_, s)| **s == held.script)
+        .map(|(n, _)| n)
+        .collect();
+    assert_eq!(paid.first(), Some(&vout));
+    seen.saw("woken by the first of several outputs", paid.len() > 1);
+    seen.saw("woken by an output that is not the first", vout > 0);
+    let before = last(|event, name| matches!(event, Event::Woken(of, _) if of == name));
+    seen.saw("woken twice", before.is_some());
+    seen.saw(
+        "woken twice in a block",
+        before.is_some_and(|at| at.0 == step.at.0),
+    );
+    let same_script = step
+        .before
+        .registry()
+        .into_iter()
+        .filter(|(_, other)| other.coin.is_none() && other.script == held.script);
+    seen.saw(
+        "woken beside one that has the same script",
+        same_script.count() > 1,
+    );
 }
 
 /// Counts what a chain has of the rare.
@@ -356,26 +417,10 @@ fn chain(world: &World, blocks: &[Block], seen: &mut Seen) {
                 "final at depth 1 and pending at 2",
                 is_final(1) && !is_final(2),
             );
-            seen.saw("pending asleep", !is_final(1) && held.coin.is_none());
-            seen.saw("final asleep", is_final(1) && held.coin.is_none());
+            seen.saw("pending while dormant", !is_final(1) && held.coin.is_none());
+            seen.saw("final while dormant", is_final(1) && held.coin.is_none());
         }
     }
-    let mut txids = BTreeMap::<_, u32>::new();
-    for tx in blocks.iter().flat_map(|block| &block.txs) {
-        *txids.entry(tx.txid).or_default() += 1;
-    }
-    let twice = |held: &Held| {
-        held.coin.is_some_and(|(txid, _)| {
-            txids
-                .iter()
-                .any(|(other, count)| *other.as_bytes() == txid && *count > 1)
-        })
-    };
-    let registry = all.last().map(History::registry).unwrap_or_default();
-    seen.saw(
-        "an owner coin that two transactions made",
-        registry.iter().any(|(_, held)| twice(held)),
-    );
 }
 
 #[test]

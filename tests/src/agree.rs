@@ -1,8 +1,7 @@
 //! Comparisons: what the rules say of a chain, in memory or on disk, with what the naive model says.
 
-use crate::chain::{Block, Replay};
+use crate::chain::{Block, Effects, Replay};
 use crate::naive::{At, Coin, Entry, Event, Held, History, Name, Setting};
-use atname_protocol::effect::TransactionEffects;
 use atname_protocol::rules::Finality;
 use atname_protocol::state::Holding;
 use atname_protocol::{Effect, Key, OutPoint, Params, Position, QualifiedName};
@@ -21,11 +20,11 @@ fn coin(coin: OutPoint) -> Coin {
     (*coin.txid.as_bytes(), coin.vout)
 }
 
-fn setting(key: &Key, script: &[u8], vout: u32) -> Setting {
+fn setting(key: &Key, script: &[u8], owner: OutPoint) -> Setting {
     Setting {
         key: key.as_bytes().to_vec(),
         script: script.to_vec(),
-        vout,
+        coin: coin(owner),
     }
 }
 
@@ -35,8 +34,8 @@ fn event(effect: &Effect) -> Event {
             name: of,
             key,
             owner_script,
-            vout,
-        } => Event::Updated(name(of), setting(key, owner_script, *vout)),
+            owner,
+        } => Event::Updated(name(of), setting(key, owner_script, *owner)),
         Effect::Dormant { name: of } => Event::Dormant(name(of)),
         Effect::Reserved {
             service,
@@ -55,24 +54,20 @@ fn event(effect: &Effect) -> Event {
             name: of,
             key,
             owner_script,
-            vout,
+            owner,
             priority,
-        } => Event::Claimed(name(of), setting(key, owner_script, *vout), at(*priority)),
-        Effect::Woken { name: of, vout } => Event::Woken(name(of), *vout),
+        } => Event::Claimed(name(of), setting(key, owner_script, *owner), at(*priority)),
+        Effect::Woken { name: of, owner } => Event::Woken(name(of), coin(*owner)),
     }
 }
 
 /// Effects of the rules as the model lists them.
-pub fn entries<'a>(effects: impl IntoIterator<Item = &'a TransactionEffects>) -> Vec<Entry> {
-    effects
-        .into_iter()
-        .flat_map(|of| of.effects.iter().map(move |effect| (of, effect)))
-        .map(|(of, effect)| Entry {
-            at: at(of.position),
-            txid: *of.txid.as_bytes(),
-            event: event(effect),
-        })
-        .collect()
+pub fn entries(effects: &Effects) -> Vec<Entry> {
+    let entry = |(position, effect): &(Position, Effect)| Entry {
+        at: at(*position),
+        event: event(effect),
+    };
+    effects.iter().map(entry).collect()
 }
 
 fn held(holding: &Holding) -> Held {

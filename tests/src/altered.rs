@@ -1,8 +1,8 @@
 //! What programs do with a registry, on a file that may have been changed: all of it ends, well or with
 //! an error.
 
+use crate::plain::Block;
 use crate::sample::Sample;
-use atname_indexer::block::Block;
 use atname_protocol::{BlockHash, Network, Params};
 use atname_store::{BlockHeader, Error, Reader, Writer};
 use std::num::NonZeroU32;

@@ -1,11 +1,10 @@
 //! Chains as the tests hold them: blocks without their proof of work, read from block files or made
 //! up, run through the rules, and listed as `atname export` lists a registry.
 
-use atname_protocol::effect::TransactionEffects;
 use atname_protocol::rules::{self, Finality};
 use atname_protocol::state::{Lookups, Memory, State, connect};
 use atname_protocol::{
-    BlockHash, Digest, Height, OutPoint, Params, Position, QualifiedName, Transaction, Txid,
+    BlockHash, Digest, Effect, Height, OutPoint, Params, Position, QualifiedName, Transaction, Txid,
 };
 use bitcoin::consensus::encode::{Error, deserialize_partial};
 use bitcoin::hashes::Hash as _;
@@ -29,6 +28,7 @@ impl Tx {
     pub fn read<T>(&self, reader: impl FnOnce(&Transaction<'_>) -> T) -> T {
         let outputs: Vec<&[u8]> = self.outputs.iter().map(Vec::as_slice).collect();
         reader(&Transaction {
+            txid: self.txid,
             inputs: &self.inputs,
             outputs: &outputs,
         })
@@ -101,7 +101,10 @@ pub fn read_dat(mut file: &[u8]) -> Result<Vec<bitcoin::Block>, Error> {
     Ok(blocks)
 }
 
-/// Runs the rules over the transactions of a block and gives what had an effect, in order.
+/// Effects, each with the position of its transaction.
+pub type Effects = Vec<(Position, Effect)>;
+
+/// Runs the rules over the transactions of a block and gives their effects, in order.
 ///
 /// # Errors
 /// Those of the state.
@@ -109,16 +112,29 @@ pub fn connect_block<S: State>(
     params: &Params,
     block: &Block,
     state: &mut S,
-) -> Result<Vec<TransactionEffects>, <S as Lookups>::Error> {
+) -> Result<Effects, <S as Lookups>::Error> {
     let mut effects = Vec::new();
     for (index, tx) in (0..).zip(&block.txs) {
         let position = Position {
             height: block.height,
             index,
         };
-        effects.extend(tx.read(|read| connect(params, position, read, || tx.txid, state))?);
+        tx.read(|read| {
+            connect(params, position, read, state, |effect| {
+                effects.push((position, effect.clone()));
+            })
+        })?;
     }
     Ok(effects)
+}
+
+/// The digest of a block with these effects, whose parent has the digest `before`.
+pub fn digest(before: Digest, hash: &BlockHash, effects: &Effects) -> Digest {
+    let mut digest = before.block(hash);
+    for (position, effect) in effects {
+        digest.add(position.index, effect);
+    }
+    digest.finish()
 }
 
 /// A chain that has gone through the rules, and what they said at every height.
@@ -134,7 +150,7 @@ pub struct Replay {
 #[derive(Debug, Clone)]
 pub struct Judged {
     /// The effects of the block.
-    pub effects: Vec<TransactionEffects>,
+    pub effects: Effects,
     /// The digest at the block.
     pub digest: Digest,
     /// The registry at the block.
@@ -150,22 +166,32 @@ impl Replay {
             empty: Memory::new(),
             heights: BTreeMap::new(),
         };
-        let mut digest = Digest::initial(params);
-        let mut registry = Memory::new();
         for block in blocks {
-            let Ok(effects) = connect_block(params, block, &mut registry);
-            if block.height >= params.first_height {
-                digest = digest.next(&block.hash, &effects);
-            }
-            replay.tip = block.height;
-            let judged = Judged {
-                effects,
-                digest,
-                registry: registry.clone(),
-            };
-            replay.heights.insert(block.height, judged);
+            replay.connect(block);
         }
         replay
+    }
+
+    /// Connects another block. At a height that has been reached, the block there and all above it are
+    /// disconnected first.
+    pub fn connect(&mut self, block: &Block) {
+        drop(self.heights.split_off(&block.height));
+        let (before, mut registry) = match self.heights.last_key_value() {
+            Some((_, parent)) => (parent.digest, parent.registry.clone()),
+            None => (Digest::initial(&self.params), Memory::new()),
+        };
+        let Ok(effects) = connect_block(&self.params, block, &mut registry);
+        let digest = match block.height >= self.params.first_height {
+            true => digest(before, &block.hash, &effects),
+            false => before,
+        };
+        self.tip = block.height;
+        let judged = Judged {
+            effects,
+            digest,
+            registry,
+        };
+        self.heights.insert(block.height, judged);
     }
 
     /// The height of the last block.
@@ -221,7 +247,7 @@ impl Replay {
                 owner: holding.owner.map(|coin| coin.to_string()),
                 owner_script: hex(&holding.owner_script),
                 owner_state: match holding.owner {
-                    Some(_) => "held".into(),
+                    Some(_) => "awake".into(),
                     None => "dormant".into(),
                 },
             })
@@ -254,7 +280,7 @@ pub struct Row {
     pub owner: Option<String>,
     /// Hex.
     pub owner_script: String,
-    /// `held` or `dormant`.
+    /// `awake` or `dormant`.
     pub owner_state: String,
 }
 

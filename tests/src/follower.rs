@@ -3,7 +3,6 @@
 
 use crate::chain::{Block, Replay};
 use crate::registry::rows;
-use atname_protocol::effect::TransactionEffects;
 use atname_protocol::{BlockHash, Digest, Height, Params};
 use atname_store::{BlockHeader, Error, Reader, Tip, Writer};
 use proptest::prelude::*;
@@ -11,11 +10,11 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::Path;
 
-/// A writer, and what it said of the blocks that are connected.
+/// A writer, and the digest and number of effects of each block that it connected.
 pub struct Follower {
     /// The registry.
     pub writer: Writer,
-    said: BTreeMap<Height, (Digest, Vec<TransactionEffects>)>,
+    connected: BTreeMap<Height, (Digest, u64)>,
 }
 
 impl Follower {
@@ -26,7 +25,7 @@ impl Follower {
     pub fn new(path: &Path, params: &Params) -> Result<Follower, Error> {
         Ok(Follower {
             writer: Writer::open(path, params)?,
-            said: BTreeMap::new(),
+            connected: BTreeMap::new(),
         })
     }
 
@@ -47,7 +46,7 @@ impl Follower {
             }
             self.writer.disconnect_tip()?;
             assert_ne!(self.writer.tip(), Some(tip), "it was not taken back");
-            self.said.remove(&tip.height);
+            self.connected.remove(&tip.height);
             step(&mut self.writer);
         }
         let next = self.next();
@@ -76,11 +75,11 @@ impl Follower {
             parent: parent.map_or(BlockHash::from_bytes([0; 32]), |block| block.hash),
         })?;
         for (index, tx) in (0..).zip(&block.txs) {
-            tx.read(|read| open.transaction(index, read, || tx.txid))?;
+            tx.read(|read| open.transaction(index, read))?;
         }
         let effects = open.connect()?;
         if let Some(tip) = self.writer.tip() {
-            self.said.insert(tip.height, (tip.digest, effects));
+            self.connected.insert(tip.height, (tip.digest, effects));
         }
         Ok(())
     }
@@ -100,10 +99,10 @@ impl Follower {
             })
         });
         prop_assert_eq!(self.writer.tip(), expected);
-        for (height, (digest, effects)) in &self.said {
+        for (height, connected) in &self.connected {
             let judged = replay.at(*height);
-            prop_assert_eq!(judged.map(|j| &j.effects), Some(effects), "at {}", height);
-            prop_assert_eq!(judged.map(|j| &j.digest), Some(digest), "at {}", height);
+            let expected = judged.map(|j| (j.digest, j.effects.len() as u64));
+            prop_assert_eq!(Some(*connected), expected, "at {}", height);
         }
         Ok(())
     }

@@ -1,13 +1,13 @@
 //! Random small chains, biased toward what is rare on a real one: few names, scripts and commitments,
 //! so that they collide; short windows, so that reservations run out; coins that are spent again and
-//! again, so that names fall asleep, wake and change hands.
+//! again, so that names become dormant, are woken and change hands.
 //!
 //! A chain grows from a [`World`] and a list of [`BlockPlan`]s. The same plans on the same blocks give
 //! the same chain, and other plans on a shorter piece of it give a fork ([`World::grow`]).
 
 use crate::chain::{Block, Tx, connect_block};
 use atname_protocol::rules;
-use atname_protocol::state::{Lookups as _, Memory, connect};
+use atname_protocol::state::{Holding, Lookups as _, Memory, connect};
 use atname_protocol::{
     BlockHash, Commitment, Key, Network, OutPoint, Params, Position, QualifiedName, Record,
     Service, Txid,
@@ -65,6 +65,9 @@ enum Output {
     Name(usize, u8),
     /// One of the names whose coins the transaction spends, with any key: an update.
     Update(usize, u8),
+    /// A dormant name with the key that it has.
+    Wake(usize),
+    PayOwnerOfDormant(usize),
     /// A reserve with a byte behind it: no record.
     Malformed(usize),
 }
@@ -74,8 +77,6 @@ enum Output {
 struct TxPlan {
     inputs: Vec<Input>,
     outputs: Vec<Output>,
-    /// Takes the txid of an earlier transaction.
-    same_txid_as: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -111,6 +112,7 @@ fn outputs() -> impl Strategy<Value = Vec<Output>> {
         2 => intent().prop_map(Output::Claim),
         2 => (intent(), 0..3_u8).prop_map(|(i, key)| Output::Name(i, key)),
         2 => (intent(), 0..3_u8).prop_map(|(i, key)| Output::Update(i, key)),
+        2 => intent().prop_map(Output::Wake),
         1 => intent().prop_map(Output::Malformed),
     ];
     prop_oneof![
@@ -127,6 +129,10 @@ fn outputs() -> impl Strategy<Value = Vec<Output>> {
         3 => (intent(), 0..3_u8, pays(), pays()).prop_map(move |(i, key, before, behind)| {
             around(Output::Update(i, key), before, behind)
         }),
+        5 => (intent(), pays(), pays()).prop_map(move |(i, before, behind)| {
+            let wake = around(Output::Wake(i), vec![], vec![Output::PayOwnerOfDormant(i)]);
+            [before, wake, behind].concat()
+        }),
         3 => vec(pay(), 1..4),
         2 => vec(any, 0..6),
     ]
@@ -140,13 +146,8 @@ fn tx_plan() -> impl Strategy<Value = TxPlan> {
     (
         prop_oneof![1 => Just(vec![]), 1 => vec(input, 1..4)],
         outputs(),
-        prop::option::weighted(0.02, 0..20_usize),
     )
-        .prop_map(|(inputs, outputs, same_txid_as)| TxPlan {
-            inputs,
-            outputs,
-            same_txid_as,
-        })
+        .prop_map(|(inputs, outputs)| TxPlan { inputs, outputs })
 }
 
 fn block_plan() -> impl Strategy<Value = BlockPlan> {
@@ -156,7 +157,6 @@ fn block_plan() -> impl Strategy<Value = BlockPlan> {
         let reserve = |number| TxPlan {
             inputs: vec![],
             outputs: vec![Output::Reserve(number)],
-            same_txid_as: None,
         };
         (0..10).map(reserve).collect::<Vec<_>>()
     };
@@ -279,6 +279,14 @@ impl Growth<'_> {
         open.get((number / 2).min(last)).map(|(_, intent)| *intent)
     }
 
+    /// Counts the dormant names.
+    fn dormant(&self, number: usize) -> Option<(QualifiedName, &Holding)> {
+        let held = self.registry.names();
+        let dormant: Vec<_> = held.filter(|(_, name)| name.owner.is_none()).collect();
+        let (name, holding) = *dormant.get(number.checked_rem(dormant.len())?)?;
+        Some((*name, holding))
+    }
+
     /// The script of an output in a transaction that spends the coins of these names.
     fn script(&self, height: u32, output: Output, spent: &[QualifiedName]) -> Option<Vec<u8>> {
         let reserve = |service: Service, intent: &Intent| Record::Reserve {
@@ -291,6 +299,9 @@ impl Growth<'_> {
             Output::PayOwnerOf(number) => return Some(self.world.intent(number)?.script.to_vec()),
             Output::PayOwnerOfOpen(number) => {
                 return Some(self.open(height, number)?.script.to_vec());
+            }
+            Output::PayOwnerOfDormant(number) => {
+                return Some(self.dormant(number)?.1.owner_script.to_vec());
             }
             Output::Malformed(number) => {
                 let mut script = self.script(height, Output::Reserve(number), spent)?;
@@ -314,6 +325,10 @@ impl Growth<'_> {
                 claim(intent.name, intent.key)
             }
             Output::Name(number, other) => claim(self.world.intent(number)?.name, key(other)),
+            Output::Wake(number) => {
+                let (name, holding) = self.dormant(number)?;
+                claim(name, holding.key)
+            }
             Output::Update(number, other) => {
                 claim(*spent.get(number.checked_rem(spent.len())?)?, key(other))
             }
@@ -331,9 +346,9 @@ impl Growth<'_> {
             hash: BlockHash::from_bytes([0; 32]),
             txs: Vec::new(),
         });
-        self.tx(height, &[], &plan.coinbase, None);
+        self.tx(height, &[], &plan.coinbase);
         for tx in &plan.txs {
-            self.tx(height, &tx.inputs, &tx.outputs, tx.same_txid_as);
+            self.tx(height, &tx.inputs, &tx.outputs);
         }
         if let Some(block) = self.blocks.last_mut() {
             for tx in &block.txs {
@@ -343,7 +358,7 @@ impl Growth<'_> {
         }
     }
 
-    fn tx(&mut self, height: u32, inputs: &[Input], outputs: &[Output], same: Option<usize>) {
+    fn tx(&mut self, height: u32, inputs: &[Input], outputs: &[Output]) {
         let inputs = self.coins(inputs);
         let held = self.registry.names();
         let spent: Vec<QualifiedName> = held
@@ -358,15 +373,8 @@ impl Growth<'_> {
         let index = self.blocks.last().map_or(0, |block| block.txs.len());
         let mut sha = Sha256::new();
         sha.update(format!("{height} {index} {inputs:?} {outputs:?}"));
-        let mut txid = Txid::from_bytes(sha.finalize().into());
-        if let Some(number) = same {
-            let earlier = self.txs().nth(number).map(|tx| tx.txid);
-            // Nothing can spend an output of itself.
-            let usable = |txid: &Txid| inputs.iter().all(|coin| coin.txid != *txid);
-            txid = earlier.filter(usable).unwrap_or(txid);
-        }
         let tx = Tx {
-            txid,
+            txid: Txid::from_bytes(sha.finalize().into()),
             inputs,
             outputs,
         };
@@ -374,9 +382,9 @@ impl Growth<'_> {
             height,
             index: u32::try_from(index).unwrap_or(u32::MAX),
         };
-        let Ok(_) = tx.read(|read| {
+        let Ok(()) = tx.read(|read| {
             let params = &self.world.params;
-            connect(params, position, read, || txid, &mut self.registry)
+            connect(params, position, read, &mut self.registry, |_| {})
         });
         if let Some(block) = self.blocks.last_mut() {
             block.txs.push(tx);

@@ -93,7 +93,7 @@ fn packed(transactions: impl IntoIterator<Item = Transaction>) -> Vec<Vec<Transa
     blocks
 }
 
-/// Names of these wishes, held by the first outputs of their claims.
+/// Blocks that register these wishes, and the owner coins: the first outputs of the claims.
 fn held(wishes: &[Wish]) -> (Vec<Vec<Transaction>>, Vec<OutPoint>) {
     let reserves = (0..).zip(wishes).map(|(salt, wish)| wish.reserve(salt));
     let claims: Vec<Transaction> = (0..).zip(wishes).map(|(n, wish)| wish.claim(n)).collect();
@@ -101,14 +101,7 @@ fn held(wishes: &[Wish]) -> (Vec<Vec<Transaction>>, Vec<OutPoint>) {
     ([packed(reserves), packed(claims)].concat(), coins)
 }
 
-/// One name that sleeps, without which no output would be looked up.
-fn sleeper() -> Result<Vec<Vec<Transaction>>, NameError> {
-    let (mut blocks, coins) = held(&[wish(0, 0, b"sleeper")?]);
-    blocks.push(vec![raw::transaction(0, &coins, &[])]);
-    Ok(blocks)
-}
-
-/// All stories, of a size between a hundred and a million.
+/// All stories, of a size between a thousand and a million.
 ///
 /// # Errors
 /// None: their names are names.
@@ -118,9 +111,10 @@ pub fn stories(size: usize) -> Result<Vec<Story>, NameError> {
         tiny_outputs(size)?,
         records_ignored(size)?,
         one_name(size)?,
-        one_script(size)?,
         equal_reservations(size)?,
+        opened_at_once(size)?,
         owner_coins(size)?,
+        long_script(size)?,
     ])
 }
 
@@ -132,7 +126,7 @@ pub fn many_outputs(size: usize) -> Result<Story, NameError> {
     outputs.extend([&wish.script[..], &record]);
     Ok(Story {
         name: "a claim with so many outputs",
-        before: [sleeper()?, vec![vec![wish.reserve(9)]]].concat(),
+        before: vec![vec![wish.reserve(9)]],
         hurtful: packed([raw::transaction(9, &[], &outputs)]),
     })
 }
@@ -143,7 +137,7 @@ pub fn tiny_outputs(size: usize) -> Result<Story, NameError> {
     let transactions = (0..size / 1000).map(|n| raw::transaction(9 + n as u64, &[], &outputs));
     Ok(Story {
         name: "tiny outputs",
-        before: sleeper()?,
+        before: vec![],
         hurtful: packed(transactions),
     })
 }
@@ -155,7 +149,7 @@ pub fn records_ignored(size: usize) -> Result<Story, NameError> {
     let transactions = (0..size / 1000).map(|n| raw::transaction(9 + n as u64, &[], &outputs));
     Ok(Story {
         name: "records of one name, a thousand in a transaction",
-        before: sleeper()?,
+        before: vec![],
         hurtful: packed(transactions),
     })
 }
@@ -176,30 +170,6 @@ pub fn one_name(size: usize) -> Result<Story, NameError> {
     })
 }
 
-/// Names of one owner script go to sleep together, wake together on one coin, and do so twice again in
-/// a transaction each.
-pub fn one_script(size: usize) -> Result<Story, NameError> {
-    let owner = script(0);
-    let wishes: Vec<Wish> = (0..size)
-        .map(|number| wish(number, 0, &owner))
-        .collect::<Result<_, _>>()?;
-    let (before, coins) = held(&wishes);
-    let sleep = coins
-        .chunks(20_000)
-        .map(|coins| raw::transaction(0, coins, &[]));
-    let mut transactions: Vec<Transaction> = sleep.collect();
-    transactions.push(raw::transaction(9, &[], &[&owner]));
-    for _ in 0..2 {
-        let last = transactions.last().map(|last| raw::coin(last, 0));
-        transactions.push(raw::transaction(0, last.as_slice(), &[&owner, &owner]));
-    }
-    Ok(Story {
-        name: "names on one script, woken at once, thrice",
-        before,
-        hurtful: packed(transactions),
-    })
-}
-
 /// One commitment reserved and claimed as often.
 pub fn equal_reservations(size: usize) -> Result<Story, NameError> {
     let wish = wish(1, 0, b"owner")?;
@@ -212,48 +182,45 @@ pub fn equal_reservations(size: usize) -> Result<Story, NameError> {
     })
 }
 
-/// Transactions that spend twenty thousand owner coins each, and others that pay their owners.
+/// One claim opens all reservations of its commitment.
+pub fn opened_at_once(size: usize) -> Result<Story, NameError> {
+    let wish = wish(1, 0, b"owner")?;
+    Ok(Story {
+        name: "equal reservations, opened by one claim",
+        before: packed((0..size).map(|salt| wish.reserve(salt))),
+        hurtful: packed([wish.claim(0)]),
+    })
+}
+
+/// Transactions that spend twenty thousand owner coins each, and as many that wake a name.
 pub fn owner_coins(size: usize) -> Result<Story, NameError> {
     let wishes: Vec<Wish> = (0..size)
         .map(|number| wish(number, 0, &script(number)))
         .collect::<Result<_, _>>()?;
     let (before, coins) = held(&wishes);
-    let sleep = coins
+    let spend = coins
         .chunks(20_000)
         .map(|coins| raw::transaction(0, coins, &[]));
-    let wake = (1..).zip(wishes.chunks(20_000)).map(|(salt, wishes)| {
-        let scripts: Vec<&[u8]> = wishes.iter().map(|wish| &wish.script[..]).collect();
-        raw::transaction(salt, &[], &scripts)
-    });
+    let wake = (0..).zip(&wishes).map(|(n, wish)| wish.claim(size + n));
     Ok(Story {
-        name: "owner coins spent in one transaction, paid in another",
+        name: "owner coins spent in one transaction, names woken one by one",
         before,
-        hurtful: packed(sleep.chain(wake)),
+        hurtful: packed(spend.chain(wake)),
     })
 }
 
-/// A coin of so many names, spent and paid again as often. Each turn makes two effects a name, by the
-/// rules: this is the one story whose work grows faster than its size, and is not among the others.
-pub fn turns(size: usize, turns: usize) -> Result<Story, NameError> {
-    let Story {
-        before,
-        mut hurtful,
-        ..
-    } = one_script(size)?;
-    let last = hurtful.last().and_then(|block| block.last());
-    let mut coin = last.map(|last| raw::coin(last, 0));
-    let owner = script(0);
-    let turns = (0..turns).map(|_| {
-        let turn = raw::transaction(0, coin.as_slice(), &[&owner]);
-        coin = Some(raw::coin(&turn, 0));
-        turn
-    });
-    let turns = packed(turns);
-    let before = [before, std::mem::take(&mut hurtful)].concat();
+/// A dormant name has an owner script of nearly a block, and so many records name it, each with its key
+/// and an output that is a byte too short.
+pub fn long_script(size: usize) -> Result<Story, NameError> {
+    let long = wish(1, 0, &vec![0x51; BLOCK - 1000])?;
+    let (mut before, coins) = held(&[long.clone()]);
+    before.push(vec![raw::transaction(0, &coins, &[])]);
+    let record = long.record();
+    let transactions = (0..size).map(|n| raw::transaction(9 + n as u64, &[], &[b"\x51", &record]));
     Ok(Story {
-        name: "a coin of a thousand names, spent and paid so often",
+        name: "records of a dormant name with a long owner script",
         before,
-        hurtful: turns,
+        hurtful: packed(transactions),
     })
 }
 
@@ -269,7 +236,7 @@ pub struct Took {
     /// Bytes of the blocks that hurt.
     pub bytes: usize,
     /// Their effects.
-    pub effects: usize,
+    pub effects: u64,
     /// To decode and connect them, and to commit.
     pub connect: Duration,
     /// To take them back, and to commit.
@@ -312,7 +279,7 @@ impl Told {
     ///
     /// # Errors
     /// Those of the writer.
-    pub fn hurt(&self, writer: &mut Writer) -> Result<usize, Box<dyn Error>> {
+    pub fn hurt(&self, writer: &mut Writer) -> Result<u64, Box<dyn Error>> {
         let effects = connect(writer, &self.hurtful)?;
         writer.commit()?;
         Ok(effects)
@@ -362,15 +329,14 @@ fn size(path: &Path) -> rusqlite::Result<u64> {
     Ok(pragma("page_count")? * pragma("page_size")?)
 }
 
-fn connect(writer: &mut Writer, blocks: &[(BlockHash, Vec<u8>)]) -> Result<usize, Box<dyn Error>> {
+fn connect(writer: &mut Writer, blocks: &[(BlockHash, Vec<u8>)]) -> Result<u64, Box<dyn Error>> {
     let mut effects = 0;
     let mut scan = Scan::default();
     for (hash, bytes) in blocks {
         let height = writer.tip().map_or(0, |tip| tip.height + 1);
         scan.buffer().clone_from(bytes);
         scan.read(*hash, writer.fingerprints())?;
-        let connected = scan.connect(height, writer)?;
-        effects += connected.iter().map(|of| of.effects.len()).sum::<usize>();
+        effects += scan.connect(height, writer)?;
     }
     Ok(effects)
 }

@@ -11,6 +11,7 @@ pub mod hurtful;
 mod message;
 pub mod naive;
 pub mod names;
+pub mod plain;
 pub mod proxy;
 pub mod raw;
 pub mod registry;

@@ -31,7 +31,7 @@ pub fn rows(path: &Path, depth: NonZeroU32) -> Result<Vec<Row>, Error> {
             owner: entry.owner.map(|coin| coin.to_string()),
             owner_script: hex(&entry.owner_script),
             owner_state: match entry.owner {
-                Some(_) => "held".into(),
+                Some(_) => "awake".into(),
                 None => "dormant".into(),
             },
         });

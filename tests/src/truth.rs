@@ -2,7 +2,7 @@
 //! nothing here knows of the database, so it can be held against one.
 
 use crate::bitcoind::{Bitcoind, Result};
-use crate::chain::{Block, connect_block, unhex};
+use crate::chain::{self, Block, connect_block, unhex};
 use atname_protocol::state::Memory;
 use atname_protocol::{BlockHash, Digest, Height, Network, Params};
 use bitcoin::hashes::Hash as _;
@@ -77,7 +77,7 @@ impl Truth {
         let known = Known {
             height,
             parent,
-            digest: digest.next(&hash, &effects),
+            digest: chain::digest(digest, &hash, &effects),
             // Most blocks have no effect, and share.
             registry: match effects.is_empty() {
                 true => before,

@@ -8,8 +8,7 @@
     reason = "a vector that cannot be read has failed; its members are described beside it"
 )]
 
-use crate::chain::{Block, Row, Tx, unhex};
-use atname_protocol::effect::TransactionEffects;
+use crate::chain::{Block, Effects, Row, Tx, unhex};
 use atname_protocol::{Effect, Network, OutPoint, Params, Position, QualifiedName};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -83,7 +82,7 @@ pub enum Change {
         name: String,
         key: String,
         owner_script: String,
-        vout: u32,
+        owner: String,
     },
     Dormant {
         service: String,
@@ -103,13 +102,13 @@ pub enum Change {
         name: String,
         key: String,
         owner_script: String,
-        vout: u32,
+        owner: String,
         priority: (u32, u32),
     },
     Woken {
         service: String,
         name: String,
-        vout: u32,
+        owner: String,
     },
 }
 
@@ -123,12 +122,12 @@ impl Change {
                 name,
                 key,
                 owner_script,
-                vout,
+                owner,
             } => Effect::Updated {
                 name: qualified(service, name),
                 key: parse(key),
                 owner_script: unhex(owner_script).unwrap().into(),
-                vout: *vout,
+                owner: outpoint(owner),
             },
             Change::Dormant { service, name } => Effect::Dormant {
                 name: qualified(service, name),
@@ -154,22 +153,22 @@ impl Change {
                 name,
                 key,
                 owner_script,
-                vout,
+                owner,
                 priority,
             } => Effect::Claimed {
                 name: qualified(service, name),
                 key: parse(key),
                 owner_script: unhex(owner_script).unwrap().into(),
-                vout: *vout,
+                owner: outpoint(owner),
                 priority: position(*priority),
             },
             Change::Woken {
                 service,
                 name,
-                vout,
+                owner,
             } => Effect::Woken {
                 name: qualified(service, name),
-                vout: *vout,
+                owner: outpoint(owner),
             },
         }
     }
@@ -218,6 +217,8 @@ pub struct ChainBlock {
     pub height: u32,
     pub hash: String,
     pub digest: String,
+    /// The whole block as it travels on the wire, where the vector has it.
+    pub raw: Option<String>,
     pub txs: Vec<ChainTx>,
 }
 
@@ -262,15 +263,12 @@ impl ChainBlock {
         }
     }
 
-    pub fn effects(&self) -> Vec<TransactionEffects> {
-        (0..)
-            .zip(&self.txs)
-            .filter(|(_, tx)| !tx.effects.is_empty())
-            .map(|(index, tx)| TransactionEffects {
-                position: position((self.height, index)),
-                txid: parse(&tx.txid),
-                effects: tx.effects.iter().map(Change::effect).collect(),
-            })
-            .collect()
+    pub fn effects(&self) -> Effects {
+        let mut effects = Vec::new();
+        for (index, tx) in (0..).zip(&self.txs) {
+            let at = position((self.height, index));
+            effects.extend(tx.effects.iter().map(|change| (at, change.effect())));
+        }
+        effects
     }
 }

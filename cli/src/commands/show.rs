@@ -28,9 +28,8 @@ struct Step {
     kind: &'static str,
     height: u32,
     index: u32,
-    txid: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    vout: Option<u32>,
+    owner: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,8 +83,7 @@ fn step(version: &Version) -> Step {
         kind: version.kind.as_str(),
         height: version.position.height,
         index: version.position.index,
-        txid: version.txid.to_string(),
-        vout: version.vout,
+        owner: version.owner.map(|coin| coin.to_string()),
         key: version.key.map(|key| key.to_string()),
         owner_script: version.owner_script.as_deref().map(hex),
         priority: version.priority.map(|at| [at.height, at.index]),
@@ -105,7 +103,8 @@ fn text(
     };
     let owner = match entry.owner {
         Some(coin) => coin.to_string(),
-        None => "dormant: the next output that pays the owner script wakes it".into(),
+        None => "dormant: a transaction with its record and a payment to its owner script wakes it"
+            .into(),
     };
     let confirmations = confirmations(tip, entry);
     let mut lines = vec![
@@ -135,14 +134,9 @@ fn text(
     text.push_str("history\n");
     for version in history {
         let at = version.position.to_string();
-        let _ = write!(
-            text,
-            "  {at:<13} {:<8} {}",
-            version.kind.as_str(),
-            version.txid
-        );
-        if let Some(vout) = version.vout {
-            let _ = write!(text, ":{vout}");
+        let _ = write!(text, "  {at:<13} {:<8}", version.kind.as_str());
+        if let Some(owner) = version.owner {
+            let _ = write!(text, " {owner}");
         }
         if let Some(key) = version.key {
             let _ = write!(text, " {key}");

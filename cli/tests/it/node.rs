@@ -61,7 +61,7 @@ fn from_a_chain_to_every_answer() {
     assert_eq!(row["name"], "cjb");
     assert_eq!(row["owner"], format!("{claim}:0"));
     assert_eq!(row["priority"], serde_json::json!([102, 1]));
-    assert_eq!(row["owner_state"], "held");
+    assert_eq!(row["owner_state"], "awake");
     let row = object(&atname.done(&["export", "--depth", "2"]));
     assert_eq!(row["state"], "pending");
 

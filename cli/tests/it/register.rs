@@ -123,7 +123,7 @@ fn from_nothing_to_a_name_that_resolves() {
     node.mine(1).unwrap();
     atname.done(&["index", "--once"]);
     for line in atname.done(&["export"]).lines() {
-        assert_eq!(object(line)["owner_state"], "held");
+        assert_eq!(object(line)["owner_state"], "awake");
     }
 
     let error = atname.refused(&["register", "cjb", "--key", KEY, "--yes"], 4);

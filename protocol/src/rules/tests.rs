@@ -1,12 +1,12 @@
 //! Edges of the rules that a chain can show only roundabout, and the verdicts.
 
 use super::*;
-use crate::effect::TransactionEffects;
-use crate::label::Service;
 use crate::params::Network;
-use crate::state::{Memory, State as _};
+use crate::state::{Dormant, Memory, connect};
 use crate::{OutPoint, Txid};
+use alloc::boxed::Box;
 use alloc::vec;
+use core::cell::Cell;
 use core::convert::Infallible;
 
 fn params() -> Params {
@@ -68,27 +68,30 @@ fn every_record_has_a_verdict() {
         vout: 0,
     };
     let held = |height, index| Verdict::Held {
-        priority: at(5, 0),
+        priority: at(5, 1),
         reservation: at(height, index),
     };
     let steps = [
-        (at(4, 0), Some(reserve(1)), None, Verdict::TooEarly),
-        (at(5, 0), Some(reserve(1)), None, Verdict::Reserved),
-        (at(5, 1), Some(reserve(2)), None, Verdict::Reserved),
-        (at(5, 2), Some(claim(2)), None, Verdict::NoReservation),
-        (at(5, 3), None, None, Verdict::NoRecord),
-        (at(6, 0), Some(claim(2)), None, Verdict::Registered),
-        (at(6, 1), Some(claim(3)), Some(5), Verdict::Updated),
+        (at(4, 1), Some(reserve(1)), None, Verdict::TooEarly),
+        (at(5, 0), Some(reserve(1)), None, Verdict::Coinbase),
+        (at(5, 1), Some(reserve(1)), None, Verdict::Reserved),
+        (at(5, 2), Some(reserve(2)), None, Verdict::Reserved),
+        (at(5, 3), Some(claim(2)), None, Verdict::NoReservation),
+        (at(5, 4), None, None, Verdict::NoRecord),
+        (at(6, 1), Some(claim(2)), None, Verdict::Registered),
+        (at(6, 2), Some(claim(3)), Some(6), Verdict::Updated),
         (
-            at(6, 2),
+            at(6, 3),
             Some(claim(1)),
             None,
-            Verdict::TakenOver { from: at(5, 1) },
+            Verdict::TakenOver { from: at(5, 2) },
         ),
-        (at(6, 3), Some(claim(1)), None, held(5, 0)),
-        (at(6, 4), Some(claim(2)), None, held(5, 1)),
-        (at(6, 5), None, Some(7), Verdict::NoRecord),
-        (at(9, 0), Some(claim(1)), None, Verdict::NoReservation),
+        (at(6, 4), Some(claim(1)), None, held(5, 1)),
+        (at(6, 5), Some(claim(2)), None, held(5, 2)),
+        (at(6, 6), None, Some(8), Verdict::NoRecord),
+        (at(9, 1), Some(claim(2)), None, Verdict::NoReservation),
+        (at(9, 2), Some(claim(1)), None, Verdict::Woken),
+        (at(9, 3), Some(claim(1)), None, Verdict::NoReservation),
     ];
     let mut state = Memory::new();
     for (n, (position, record, spends, expected)) in (0..).zip(steps) {
@@ -96,39 +99,41 @@ fn every_record_has_a_verdict() {
         let script = record.map(|record| record.to_script()).unwrap_or_default();
         let outputs = vec![&b"x"[..], &script];
         let tx = Transaction {
+            txid: txid(n),
             inputs: &inputs,
             outputs: &outputs,
         };
         let Ok(decision) = transaction(&params(), position, &tx, &state);
         assert_eq!(decision.verdict, expected, "step {n}");
-        let Ok(_) = crate::state::connect(&params(), position, &tx, || txid(n), &mut state);
+        let Ok(()) = connect(&params(), position, &tx, &mut state, |_| {});
     }
 }
 
-/// A registry that gives its lists from the end, as it may.
-struct Backwards(Memory);
-
-fn reversed<T>(list: Result<Vec<T>, Infallible>) -> Result<Vec<T>, Infallible> {
-    list.map(|list| list.into_iter().rev().collect())
+/// A registry that lists reservations from the last to the first, as it may, and counts how often it
+/// reads an owner script.
+struct Backwards {
+    memory: Memory,
+    scripts_read: Cell<u32>,
 }
 
 impl Lookups for Backwards {
     type Error = Infallible;
 
-    fn names_of_coin(&self, coin: &OutPoint) -> Result<Vec<QualifiedName>, Infallible> {
-        reversed(self.0.names_of_coin(coin))
-    }
-
-    fn owner_script(&self, name: &QualifiedName) -> Result<Option<Box<[u8]>>, Infallible> {
-        self.0.owner_script(name)
-    }
-
-    fn dormant(&self, owner_script: &[u8]) -> Result<Vec<QualifiedName>, Infallible> {
-        reversed(self.0.dormant(owner_script))
+    fn name_of_coin(&self, coin: &OutPoint) -> Result<Option<QualifiedName>, Infallible> {
+        self.memory.name_of_coin(coin)
     }
 
     fn priority(&self, name: &QualifiedName) -> Result<Option<Position>, Infallible> {
-        self.0.priority(name)
+        self.memory.priority(name)
+    }
+
+    fn dormant(&self, name: &QualifiedName) -> Result<Option<Dormant>, Infallible> {
+        self.memory.dormant(name)
+    }
+
+    fn owner_script(&self, name: &QualifiedName) -> Result<Option<Box<[u8]>>, Infallible> {
+        self.scripts_read.set(self.scripts_read.get() + 1);
+        self.memory.owner_script(name)
     }
 
     fn earliest(
@@ -137,7 +142,7 @@ impl Lookups for Backwards {
         commitment: &Commitment,
         heights: Range<Height>,
     ) -> Result<Option<Position>, Infallible> {
-        self.0.earliest(service, commitment, heights)
+        self.memory.earliest(service, commitment, heights)
     }
 
     fn unopened(
@@ -146,72 +151,98 @@ impl Lookups for Backwards {
         commitment: &Commitment,
         heights: Range<Height>,
     ) -> Result<Vec<Position>, Infallible> {
-        reversed(self.0.unopened(service, commitment, heights))
+        let list = self.memory.unopened(service, commitment, heights);
+        list.map(|list| list.into_iter().rev().collect())
     }
 }
 
-#[test]
-fn the_order_of_effects_is_not_that_of_the_lookups() {
-    let service: Service = "a".parse().unwrap();
-    let names = ["b", "c"].map(|name| QualifiedName::in_service(service, name).unwrap());
-    let commitment = Commitment::new(names[0], Key::REVOKED, b"x");
-    let at = |height, index| Position { height, index };
-    let coin = |n| OutPoint {
-        txid: Txid::from_bytes([n; 32]),
-        vout: 0,
+/// Two equal reservations of `@a!b`, and the name dormant with the owner script `xyz`.
+fn dormant() -> (Backwards, QualifiedName) {
+    let name = QualifiedName::in_service("a".parse().unwrap(), "b").unwrap();
+    let reserve = Record::Reserve {
+        service: *name.service(),
+        commitment: Commitment::new(name, Key::REVOKED, b"xyz"),
     };
-    let claimed = |name| Effect::Claimed {
+    let claim = Record::Claim {
         name,
         key: Key::REVOKED,
-        owner_script: b"x"[..].into(),
-        vout: 0,
-        priority: at(5, 0),
     };
-    let reserved = Effect::Reserved {
-        service,
-        commitment,
+    let mut memory = Memory::new();
+    let mut step = |n: u32, inputs: &[OutPoint], record: Option<Record>| {
+        let script = record.map(|record| record.to_script()).unwrap_or_default();
+        let txid = Txid::from_bytes([n as u8; 32]);
+        let tx = Transaction {
+            txid,
+            inputs,
+            outputs: &[b"xyz", &script],
+        };
+        let position = Position {
+            height: 5 + n / 3,
+            index: n,
+        };
+        let Ok(()) = connect(&params(), position, &tx, &mut memory, |_| {});
+        OutPoint { txid, vout: 0 }
     };
-    let mut state = Memory::new();
-    let mut apply = |index, effects| {
-        let Ok(()) = state.apply(&TransactionEffects {
-            position: at(5, index),
-            txid: coin(1).txid,
-            effects,
-        });
+    step(1, &[], Some(reserve));
+    let coin = step(3, &[], Some(claim));
+    step(4, &[], Some(reserve));
+    step(5, &[], Some(reserve));
+    step(6, &[coin], None);
+    let state = Backwards {
+        memory,
+        scripts_read: Cell::new(0),
     };
-    apply(0, vec![reserved.clone()]);
-    apply(1, vec![reserved]);
-    apply(2, names.map(claimed).to_vec());
+    (state, name)
+}
 
-    let script = Record::Claim {
-        name: names[0],
-        key: Key::REVOKED,
-    }
-    .to_script();
-    let decide = |inputs: &[OutPoint], outputs: &[&[u8]], state: &Memory| {
-        let tx = Transaction { inputs, outputs };
-        let Ok(decision) = transaction(&params(), at(6, 0), &tx, &Backwards(state.clone()));
-        decision.effects
+fn effects(state: &Backwards, height: Height, outputs: &[&[u8]]) -> Vec<Effect> {
+    let tx = Transaction {
+        txid: Txid::from_bytes([9; 32]),
+        inputs: &[],
+        outputs,
     };
+    let position = Position { height, index: 1 };
+    let Ok(decision) = transaction(&params(), position, &tx, state);
+    decision.into_effects().collect()
+}
+
+fn record(name: QualifiedName, key: u8) -> Vec<u8> {
+    let key = Key::from_bytes([key; Key::SIZE]);
+    Record::Claim { name, key }.to_script()
+}
+
+#[test]
+fn reservations_are_opened_from_the_earliest_whatever_order_they_are_listed_in() {
+    let (state, name) = dormant();
     let opened = |index| Effect::Opened {
-        service,
-        commitment,
-        reservation: at(5, index),
+        service: *name.service(),
+        commitment: Commitment::new(name, Key::REVOKED, b"xyz"),
+        reservation: Position { height: 6, index },
     };
-    let asleep = names.map(|name| Effect::Dormant { name });
-    let awake = names.map(|name| Effect::Woken { name, vout: 0 });
-
+    let woken = Effect::Woken {
+        name,
+        owner: OutPoint {
+            txid: Txid::from_bytes([9; 32]),
+            vout: 1,
+        },
+    };
     assert_eq!(
-        decide(&[], &[b"x", &script], &state),
-        [opened(0), opened(1)]
+        effects(&state, 8, &[&record(name, 0), b"xyz"]),
+        [opened(4), opened(5), woken]
     );
-    assert_eq!(decide(&[coin(1)], &[], &state), asleep);
-    let at_once = [asleep.clone(), awake.clone()].concat();
-    assert_eq!(decide(&[coin(1)], &[b"x"], &state), at_once);
-    let Ok(()) = state.apply(&TransactionEffects {
-        position: at(5, 3),
-        txid: coin(2).txid,
-        effects: asleep.to_vec(),
-    });
-    assert_eq!(decide(&[], &[b"x"], &state), awake);
+}
+
+/// An owner script can be as large as a block: a small transaction does not make anybody read it.
+#[test]
+fn an_owner_script_is_read_only_for_an_output_of_its_size() {
+    let (state, name) = dormant();
+    for (outputs, woken, read) in [
+        (&[&record(name, 0)[..], b"xy", b"xyz!"][..], false, 0),
+        (&[&record(name, 1), b"xyz"], false, 0),
+        (&[&record(name, 0), b"xyy"], false, 1),
+        (&[&record(name, 0), b"xyy", b"xyz"], true, 2),
+    ] {
+        let woke = !effects(&state, 20, outputs).is_empty();
+        assert_eq!((woke, state.scripts_read.get()), (woken, read));
+    }
 }

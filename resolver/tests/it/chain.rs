@@ -151,12 +151,11 @@ impl Chain {
         for (index, tx) in (1..).zip(txs) {
             let outputs: Vec<&[u8]> = tx.outputs.iter().map(Vec::as_slice).collect();
             let transaction = Transaction {
+                txid: txid(height, index),
                 inputs: &tx.inputs,
                 outputs: &outputs,
             };
-            block
-                .transaction(index, &transaction, || txid(height, index))
-                .unwrap();
+            block.transaction(index, &transaction).unwrap();
         }
         block.connect().unwrap();
         self.next += 1;

@@ -43,7 +43,9 @@ fn each_height_has_its_digest() {
     assert_eq!(json, expected);
     let first = server.get("/v1/digests/0").json();
     assert_eq!(first["hash"], chain.hash(0).to_string());
-    let digest = Digest::initial(Network::Regtest.params()).next(&chain.hash(0), &[]);
+    let digest = Digest::initial(Network::Regtest.params())
+        .block(&chain.hash(0))
+        .finish();
     assert_eq!(first["digest"], digest.to_string());
 
     let problem = server.get("/v1/digests/9").problem(404, "no-block");

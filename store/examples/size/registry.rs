@@ -67,10 +67,11 @@ fn send(
         vout: 0,
     }];
     let transaction = Transaction {
+        txid: Txid::from_bytes(bytes(seed)),
         inputs: &inputs,
         outputs,
     };
-    block.transaction(index, &transaction, || Txid::from_bytes(bytes(seed)))
+    block.transaction(index, &transaction)
 }
 
 /// Names of some 5 to 15 letters and digits, in no order.

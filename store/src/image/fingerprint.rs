@@ -1,12 +1,12 @@
-//! Outpoints and scripts as five bytes: what the image keeps of them.
+//! Outpoints and names as five bytes: what is kept of them in memory.
 
 use atname_protocol::OutPoint;
 use foldhash::SharedSeed;
 use foldhash::quality::SeedableRandomState;
 use std::hash::{BuildHasher as _, RandomState};
 
-/// An outpoint or a script, hashed to 40 bits. Two of them can have the same one: whatever is found
-/// by a fingerprint is compared with the database before it counts.
+/// An outpoint or a name, hashed to 40 bits. Two of them can have the same fingerprint, so whatever is
+/// found by one is compared with the database before it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(u64);
 
@@ -34,8 +34,8 @@ impl Fingerprint {
     }
 }
 
-/// Makes fingerprints, with a key of its own for each writer, so that nobody can choose outpoints or
-/// scripts that meet in one place.
+/// Makes fingerprints, with a random key for each writer, so that nobody can choose outpoints or names
+/// whose fingerprints collide.
 #[derive(Clone)]
 pub struct Fingerprints(SeedableRandomState);
 
@@ -47,28 +47,13 @@ impl Fingerprints {
         Fingerprints(state)
     }
 
-    /// Of an outpoint as a transaction writes it: its txid, and four bytes of the output's index,
-    /// little-endian.
-    pub fn of_coin(&self, outpoint: &[u8; 36]) -> Fingerprint {
+    /// Of an outpoint as an input has it ([`OutPoint::to_bytes`]).
+    pub fn of_coin(&self, outpoint: &[u8; OutPoint::SIZE]) -> Fingerprint {
         Fingerprint::new(self.0.hash_one(outpoint))
-    }
-
-    /// Of a script_pubkey.
-    pub fn of_script(&self, script: &[u8]) -> Fingerprint {
-        Fingerprint::new(self.0.hash_one(script))
     }
 
     /// Of a name of the service with this number.
     pub(crate) fn of_name(&self, service_id: i64, name: &str) -> Fingerprint {
         Fingerprint::new(self.0.hash_one((service_id, name)))
-    }
-
-    /// Of an outpoint.
-    pub(crate) fn of_outpoint(&self, outpoint: &OutPoint) -> Fingerprint {
-        let mut bytes = [0; 36];
-        let (txid, vout) = bytes.split_at_mut(32);
-        txid.copy_from_slice(outpoint.txid.as_bytes());
-        vout.copy_from_slice(&outpoint.vout.to_le_bytes());
-        self.of_coin(&bytes)
     }
 }

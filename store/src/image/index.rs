@@ -1,27 +1,20 @@
-//! The effects at a fingerprint: nearly always one, and as many as somebody likes.
+//! A map from fingerprints to the numbers of effects, ten bytes an entry.
 
 use super::Fingerprint;
 use crate::rows::EffectNumber;
 use hashbrown::HashTable;
-use std::collections::{BTreeSet, HashMap};
 
-/// Effects are numbered below this: five bytes hold a number, and the last one stands for a crowd.
-pub(crate) const MOST_EFFECTS: EffectNumber = CROWD;
+/// Effects are numbered below this: five bytes hold a number.
+pub(crate) const MOST_EFFECTS: EffectNumber = 1 << (8 * Slot::NUMBER);
 
-const CROWD: EffectNumber = (1 << (8 * Slot::NUMBER)) - 1;
-
-/// A map from fingerprints to the numbers of effects.
+/// The effects at each fingerprint: nearly always one, more where fingerprints collide.
 ///
 /// A table of ten bytes an entry and one for the table, at most seven eighths full: 13 to 25 bytes a
 /// name.
 #[derive(Default)]
-pub(crate) struct Index {
-    slots: HashTable<Slot>,
-    /// Where there are several at a fingerprint.
-    crowds: HashMap<Fingerprint, BTreeSet<EffectNumber>>,
-}
+pub(crate) struct Index(HashTable<Slot>);
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Slot {
     fingerprint: [u8; Fingerprint::SIZE],
     number: [u8; Slot::NUMBER],
@@ -49,64 +42,31 @@ impl Slot {
 }
 
 impl Index {
-    /// Whether something is there.
+    /// Whether there is an effect.
     pub(crate) fn has(&self, at: Fingerprint) -> bool {
-        self.find(at).is_some()
-    }
-
-    /// The effects there, in order.
-    pub(crate) fn get(&self, at: Fingerprint) -> impl Iterator<Item = EffectNumber> {
-        let effect = self.find(at).map(Slot::effect);
-        let crowd = match effect {
-            Some(CROWD) => self.crowds.get(&at),
-            _ => None,
-        };
-        let one = effect.filter(|effect| *effect != CROWD);
-        one.into_iter().chain(crowd.into_iter().flatten().copied())
-    }
-
-    fn find(&self, at: Fingerprint) -> Option<&Slot> {
         let bytes = at.to_bytes();
-        self.slots
-            .find(at.spread(), |slot| slot.fingerprint == bytes)
+        let found = self.0.find(at.spread(), |slot| slot.fingerprint == bytes);
+        found.is_some()
+    }
+
+    /// The effects there, in no order.
+    pub(crate) fn get(&self, at: Fingerprint) -> impl Iterator<Item = EffectNumber> {
+        let bytes = at.to_bytes();
+        self.0
+            .iter_hash(at.spread())
+            .filter(move |slot| slot.fingerprint == bytes)
+            .map(Slot::effect)
     }
 
     pub(crate) fn insert(&mut self, at: Fingerprint, effect: EffectNumber) {
-        let new = Slot::new(at, effect);
-        let Some(slot) = self
-            .slots
-            .find_mut(at.spread(), |slot| slot.fingerprint == new.fingerprint)
-        else {
-            self.slots
-                .insert_unique(at.spread(), new, |slot| slot.spread());
-            return;
-        };
-        let crowd = self.crowds.entry(at).or_default();
-        if slot.effect() != CROWD {
-            crowd.insert(slot.effect());
-            *slot = Slot::new(at, CROWD);
-        }
-        crowd.insert(effect);
+        self.0
+            .insert_unique(at.spread(), Slot::new(at, effect), Slot::spread);
     }
 
     pub(crate) fn remove(&mut self, at: Fingerprint, effect: EffectNumber) {
-        let bytes = at.to_bytes();
-        let Ok(slot) = self
-            .slots
-            .find_entry(at.spread(), |slot| slot.fingerprint == bytes)
-        else {
-            return;
-        };
-        let gone = match slot.get().effect() {
-            CROWD => self.crowds.get_mut(&at).is_none_or(|crowd| {
-                crowd.remove(&effect);
-                crowd.is_empty()
-            }),
-            one => one == effect,
-        };
-        if gone {
+        let gone = Slot::new(at, effect);
+        if let Ok(slot) = self.0.find_entry(at.spread(), |slot| *slot == gone) {
             slot.remove();
-            self.crowds.remove(&at);
         }
     }
 }
@@ -117,11 +77,15 @@ mod tests {
     use crate::Fingerprints;
 
     #[test]
-    fn holds_any_number_at_a_fingerprint_and_nothing_where_none_is_left() {
+    fn holds_several_at_a_fingerprint_and_nothing_where_none_is_left() {
         let mut index = Index::default();
         let make = Fingerprints::new();
-        let [a, b] = [b"a", b"b"].map(|script| make.of_script(script));
-        let at = |index: &Index, key| index.get(key).collect::<Vec<_>>();
+        let [a, b] = ["a", "b"].map(|name| make.of_name(1, name));
+        let at = |index: &Index, key| {
+            let mut effects: Vec<_> = index.get(key).collect();
+            effects.sort_unstable();
+            effects
+        };
         index.remove(a, 5);
         for effect in [5, 3, 4] {
             index.insert(a, effect);
@@ -129,7 +93,7 @@ mod tests {
         index.insert(b, MOST_EFFECTS - 1);
         assert_eq!(at(&index, a), [3, 4, 5]);
         assert_eq!(at(&index, b), [MOST_EFFECTS - 1]);
-        // What is not there is not taken away, whether one is left or many.
+        // Removing what is not there changes nothing.
         index.remove(a, 6);
         index.remove(b, 5);
         assert_eq!(at(&index, a), [3, 4, 5]);
@@ -140,15 +104,15 @@ mod tests {
         }
         index.remove(b, MOST_EFFECTS - 1);
         assert!(!index.has(a) && !index.has(b));
-        assert!(index.slots.is_empty() && index.crowds.is_empty());
+        assert!(index.0.is_empty());
     }
 
-    /// The table grows many times, and finds everybody again.
+    /// The table grows many times, and finds every entry again.
     #[test]
-    fn finds_everybody_in_a_crowd() {
+    fn finds_every_entry_of_a_table_that_has_grown() {
         let make = Fingerprints::new();
         let mut index = Index::default();
-        let at = |effect: EffectNumber| make.of_script(&effect.to_le_bytes());
+        let at = |effect: EffectNumber| make.of_name(effect, "name");
         for effect in 1..10_000 {
             index.insert(at(effect), effect);
         }

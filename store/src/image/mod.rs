@@ -1,12 +1,12 @@
-//! What the writer keeps in memory of the database, because every input and every output of the
-//! chain asks for it: names, owner coins, dormant owner scripts, live reservations. An image, never a
-//! second truth: it is read from the tables, and changes with them.
+//! What the writer keeps of the database in memory, because every input of the chain and every record
+//! asks for it: names, owner coins, live reservations. It is read from the tables when the writer starts
+//! and changes with them.
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | `fingerprint` | outpoints and scripts as five bytes |
+//! | `fingerprint` | outpoints and names as five bytes |
 //! | `index` | the effects at a fingerprint, eleven bytes each |
-//! | `presence` | the last version of each name, by name and by what can change it |
+//! | `presence` | the last version of each name, by name and by owner coin |
 //! | `reservations` | what a claim in the next block can open |
 
 mod fingerprint;
@@ -16,5 +16,5 @@ mod reservations;
 
 pub use fingerprint::{Fingerprint, Fingerprints};
 pub(crate) use index::MOST_EFFECTS;
-pub(crate) use presence::{Place, Presence};
+pub(crate) use presence::{Last, Presence};
 pub(crate) use reservations::Reservations;

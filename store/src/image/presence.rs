@@ -1,5 +1,4 @@
-//! The last version of each name: by the name, and by what can change it, the spending of its owner coin
-//! or a payment to its owner script.
+//! The last version of each name, found by the name and by its owner coin.
 
 use super::index::Index;
 use super::{Fingerprint, Fingerprints};
@@ -9,22 +8,20 @@ use atname_protocol::{Name, OutPoint};
 use rusqlite::Connection;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-/// The last versions of names. What it finds may be of another outpoint or script with the same
+/// The last versions of names. What it finds may be of another name or outpoint with the same
 /// fingerprint: the version itself tells.
 pub(crate) struct Presence {
     fingerprints: Fingerprints,
     names: Index,
     coins: Index,
-    dormant: Index,
 }
 
-/// Where a version is found.
+/// The last version of a name, as far as it is kept here.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Place {
-    /// By its owner coin.
-    Coin(Fingerprint),
-    /// By its owner script: it has no coin.
-    Dormant(Fingerprint),
+pub(crate) struct Last {
+    pub(crate) effect: EffectNumber,
+    /// The owner coin; none while the name is dormant.
+    pub(crate) coin: Option<OutPoint>,
 }
 
 impl Presence {
@@ -34,26 +31,27 @@ impl Presence {
             fingerprints: Fingerprints::new(),
             names: Index::default(),
             coins: Index::default(),
-            dormant: Index::default(),
         }
     }
 
     /// Reads the last version of every name, from a log that ends with this effect.
     pub(crate) fn load(&mut self, db: &Connection, last: EffectNumber) -> Result<()> {
-        // Reading and filing take about as long as each other.
+        // Reading and inserting take about as long as each other.
         std::thread::scope(|threads| {
-            let (sender, batches) = sync_channel::<Vec<Last>>(4);
+            let (sender, batches) = sync_channel::<Vec<Read>>(4);
             let make = self.fingerprints.clone();
-            let filing = threads.spawn(|| {
-                for last in batches.into_iter().flatten() {
-                    self.names.insert(last.name, last.effect);
-                    self.insert(last.effect, last.place);
+            let inserting = threads.spawn(|| {
+                for read in batches.into_iter().flatten() {
+                    self.names.insert(read.name, read.effect);
+                    if let Some(coin) = read.coin {
+                        self.coins.insert(coin, read.effect);
+                    }
                 }
             });
             let read = read(db, last, &make, &sender);
             drop(sender);
             // It does nothing that can fail.
-            let _ = filing.join();
+            let _ = inserting.join();
             read
         })
     }
@@ -63,32 +61,14 @@ impl Presence {
         &self.fingerprints
     }
 
-    /// The place of a version with this owner coin.
-    pub(crate) fn at_coin(&self, coin: &OutPoint) -> Place {
-        Place::Coin(self.fingerprints.of_outpoint(coin))
-    }
-
-    /// The place of a dormant version with this owner script.
-    pub(crate) fn at_script(&self, script: &[u8]) -> Place {
-        Place::Dormant(self.fingerprints.of_script(script))
-    }
-
-    /// Whether a version may have one of these outputs as its owner coin.
+    /// Whether one of these outpoints may be an owner coin.
     pub(crate) fn may_be_coins(&self, spent: &[Fingerprint]) -> bool {
         spent.iter().any(|coin| self.coins.has(*coin))
     }
 
-    /// Whether a dormant version may have one of these owner scripts.
-    pub(crate) fn may_be_dormant(&self, paid: &[Fingerprint]) -> bool {
-        paid.iter().any(|script| self.dormant.has(*script))
-    }
-
-    /// The versions that may be in this place.
-    pub(crate) fn at(&self, place: Place) -> impl Iterator<Item = EffectNumber> {
-        match place {
-            Place::Coin(coin) => self.coins.get(coin),
-            Place::Dormant(script) => self.dormant.get(script),
-        }
+    /// The versions that may have this owner coin.
+    pub(crate) fn of_coin(&self, coin: &OutPoint) -> impl Iterator<Item = EffectNumber> {
+        self.coins.get(self.fingerprints.of_coin(&coin.to_bytes()))
     }
 
     /// The versions that may be the last one of a name.
@@ -101,65 +81,59 @@ impl Presence {
         self.names.get(name)
     }
 
-    /// The last version of a name is another from now on; `None` where there is none.
-    pub(crate) fn point(
+    /// Replaces the last version of a name; none is where the name is not held.
+    pub(crate) fn replace(
         &mut self,
         service_id: i64,
         name: &Name,
-        from: Option<EffectNumber>,
-        to: Option<EffectNumber>,
+        old: Option<Last>,
+        new: Option<Last>,
     ) {
-        let name = self.fingerprints.of_name(service_id, name.as_str());
-        if let Some(effect) = from {
-            self.names.remove(name, effect);
+        let Presence {
+            fingerprints,
+            names,
+            coins,
+        } = self;
+        let name = fingerprints.of_name(service_id, name.as_str());
+        let of_coin = |last: &Last| Some(fingerprints.of_coin(&last.coin?.to_bytes()));
+        if let Some(old) = old {
+            names.remove(name, old.effect);
+            if let Some(coin) = of_coin(&old) {
+                coins.remove(coin, old.effect);
+            }
         }
-        if let Some(effect) = to {
-            self.names.insert(name, effect);
-        }
-    }
-
-    /// A version is its name's last one from now on.
-    pub(crate) fn insert(&mut self, effect: EffectNumber, at: Place) {
-        match at {
-            Place::Coin(coin) => self.coins.insert(coin, effect),
-            Place::Dormant(script) => self.dormant.insert(script, effect),
-        }
-    }
-
-    /// A version is not its name's last one any more.
-    pub(crate) fn remove(&mut self, effect: EffectNumber, at: Place) {
-        match at {
-            Place::Coin(coin) => self.coins.remove(coin, effect),
-            Place::Dormant(script) => self.dormant.remove(script, effect),
+        if let Some(new) = new {
+            names.insert(name, new.effect);
+            if let Some(coin) = of_coin(&new) {
+                coins.insert(coin, new.effect);
+            }
         }
     }
 }
 
-/// The last version of a name, on its way into the image.
-struct Last {
+/// The last version of a name, on its way into memory.
+struct Read {
     effect: EffectNumber,
     name: Fingerprint,
-    place: Place,
+    coin: Option<Fingerprint>,
 }
 
-/// How many of them go at once.
+/// How many of them are handed over at once.
 const BATCH: usize = 4096;
 
 /// Reads the log in one pass from its end: a version is its name's last unless a later one names it as
-/// the one before. (A join from `names` would jump about in the file.)
+/// the one before. (A join from `names` would read pages in random order.)
 fn read(
     db: &Connection,
     last: EffectNumber,
     make: &Fingerprints,
-    sender: &SyncSender<Vec<Last>>,
+    sender: &SyncSender<Vec<Read>>,
 ) -> Result<()> {
     let mut superseded = Superseded::new(last);
     let mut versions = db.prepare(
-        "SELECT effect, previous, txid, vout, setting, service_id, name FROM versions
+        "SELECT effect, previous, txid, vout, service_id, name FROM versions
          ORDER BY effect DESC",
     )?;
-    let mut script =
-        db.prepare("SELECT owner_script FROM versions WHERE effect = ?1 AND kind IN (1, 5)")?;
     let mut batch = Vec::with_capacity(BATCH);
     let mut rows = versions.query([])?;
     while let Some(row) = rows.next()? {
@@ -172,24 +146,15 @@ fn read(
         if is_superseded {
             continue;
         }
-        let place = match outpoint(row, 2)? {
-            Some(coin) => Place::Coin(make.of_outpoint(&coin)),
-            None => {
-                let setting: EffectNumber = row.get(4)?;
-                script.query_row([setting], |row| {
-                    Ok(Place::Dormant(make.of_script(row.get_ref(0)?.as_blob()?)))
-                })?
-            }
-        };
-        let name = row.get_ref(6)?.as_str().map_err(rusqlite::Error::from)?;
-        batch.push(Last {
+        let name = row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?;
+        batch.push(Read {
             effect,
-            name: make.of_name(row.get(5)?, name),
-            place,
+            name: make.of_name(row.get(4)?, name),
+            coin: outpoint(row, 2)?.map(|coin| make.of_coin(&coin.to_bytes())),
         });
         if batch.len() == BATCH {
             let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
-            // Whoever files them is there until nothing more comes.
+            // The receiver ends only after the sender.
             let _ = sender.send(full);
         }
     }

@@ -1,99 +1,92 @@
-//! One effect, one row of the log, and the image moved along with it.
+//! One effect, one row of the log, and what is in memory moved along with it.
 
 use super::Writer;
 use super::pending::{Opening, Reservation, Version};
 use crate::error::Result;
-use crate::image::MOST_EFFECTS;
+use crate::image::{Last, MOST_EFFECTS};
 use crate::reader::VersionKind;
 use crate::rows::EffectNumber;
-use atname_protocol::effect::TransactionEffects;
 use atname_protocol::state::State;
 use atname_protocol::{Commitment, Effect, Key, OutPoint, Position, QualifiedName, Service};
 
 /// What a new version of a name sets.
-struct Setting<'a> {
+struct Setting {
     kind: VersionKind,
-    vout: Option<u32>,
-    key_and_script: Option<(&'a Key, &'a [u8])>,
+    owner: Option<OutPoint>,
+    key_and_script: Option<(Key, Box<[u8]>)>,
     reservation: Option<EffectNumber>,
 }
 
 impl State for Writer {
-    fn apply(&mut self, transaction: &TransactionEffects) -> Result<()> {
-        let position = transaction.position;
-        for effect in &transaction.effects {
-            match effect {
-                Effect::Reserved {
-                    service,
-                    commitment,
-                } => self.reserve(position, *service, *commitment)?,
-                Effect::Opened {
-                    service,
-                    commitment,
-                    reservation,
-                } => self.open_reservation(position, *service, *commitment, *reservation)?,
-                Effect::Claimed {
-                    name,
-                    key,
-                    owner_script,
-                    vout,
-                    priority,
-                } => self.set(
-                    transaction,
-                    name,
-                    Setting {
-                        kind: VersionKind::Claimed,
-                        vout: Some(*vout),
-                        key_and_script: Some((key, owner_script)),
-                        reservation: Some(self.reservation(*priority)?),
-                    },
-                )?,
-                Effect::Updated {
-                    name,
-                    key,
-                    owner_script,
-                    vout,
-                } => self.set(
-                    transaction,
-                    name,
-                    Setting {
-                        kind: VersionKind::Updated,
-                        vout: Some(*vout),
-                        key_and_script: Some((key, owner_script)),
-                        reservation: None,
-                    },
-                )?,
-                Effect::Dormant { name } => self.set(
-                    transaction,
-                    name,
-                    Setting {
-                        kind: VersionKind::Dormant,
-                        vout: None,
-                        key_and_script: None,
-                        reservation: None,
-                    },
-                )?,
-                Effect::Woken { name, vout } => self.set(
-                    transaction,
-                    name,
-                    Setting {
-                        kind: VersionKind::Woken,
-                        vout: Some(*vout),
-                        key_and_script: None,
-                        reservation: None,
-                    },
-                )?,
+    fn apply(&mut self, position: Position, effect: Effect) -> Result<()> {
+        let (name, setting) = match effect {
+            Effect::Reserved {
+                service,
+                commitment,
+            } => return self.reserve(position, service, commitment),
+            Effect::Opened {
+                service,
+                commitment,
+                reservation,
+            } => return self.open_reservation(position, service, commitment, reservation),
+            Effect::Claimed {
+                name,
+                key,
+                owner_script,
+                owner,
+                priority,
+            } => {
+                let setting = Setting {
+                    kind: VersionKind::Claimed,
+                    owner: Some(owner),
+                    key_and_script: Some((key, owner_script)),
+                    reservation: Some(self.reservation(priority)?),
+                };
+                (name, setting)
             }
-            if self.pending.is_full() {
-                self.spill()?;
+            Effect::Updated {
+                name,
+                key,
+                owner_script,
+                owner,
+            } => {
+                let setting = Setting {
+                    kind: VersionKind::Updated,
+                    owner: Some(owner),
+                    key_and_script: Some((key, owner_script)),
+                    reservation: None,
+                };
+                (name, setting)
             }
-        }
-        Ok(())
+            Effect::Dormant { name } => {
+                let setting = Setting {
+                    kind: VersionKind::Dormant,
+                    owner: None,
+                    key_and_script: None,
+                    reservation: None,
+                };
+                (name, setting)
+            }
+            Effect::Woken { name, owner } => {
+                let setting = Setting {
+                    kind: VersionKind::Woken,
+                    owner: Some(owner),
+                    key_and_script: None,
+                    reservation: None,
+                };
+                (name, setting)
+            }
+        };
+        self.set(position, name, setting)
     }
 }
 
 impl Writer {
     fn next_effect(&mut self) -> Result<EffectNumber> {
+        // One block can have more effects than should wait in memory.
+        if self.pending.is_full() {
+            self.spill()?;
+        }
         if self.last_effect + 1 >= MOST_EFFECTS {
             return Err(self.damaged("it holds more effects than this program can count"));
         }
@@ -143,54 +136,43 @@ impl Writer {
             .ok_or_else(|| self.damaged("a live reservation is missing"))
     }
 
-    /// Adds a version to a name: the last one steps back, this one takes its place.
-    fn set(
-        &mut self,
-        transaction: &TransactionEffects,
-        name: &QualifiedName,
-        setting: Setting<'_>,
-    ) -> Result<()> {
+    /// Adds a version to a name: it is the name's last one from now on.
+    fn set(&mut self, position: Position, name: QualifiedName, setting: Setting) -> Result<()> {
         let effect = self.next_effect()?;
         let service_id = self
             .service_id(name.service())?
             .ok_or_else(|| self.damaged("the service of a name is missing"))?;
-        let previous = self.last(name)?;
-        let last = previous.map(|last| self.version(last)).transpose()?;
-        if let (Some(previous), Some(last)) = (previous, &last) {
-            let place = self.place(last)?;
-            self.presence.remove(previous, place);
-        }
-        let place = match (setting.vout, setting.key_and_script, &last) {
-            (Some(vout), _, _) => self.presence.at_coin(&OutPoint {
-                txid: transaction.txid,
-                vout,
-            }),
-            (None, Some((_, script)), _) => self.presence.at_script(script),
-            (None, None, Some(last)) => self.presence.at_script(&self.script(last.setting)?),
-            (None, None, None) => return Err(self.damaged("a name has no owner script")),
+        let previous = self.last(&name)?;
+        let new = Last {
+            effect,
+            coin: setting.owner,
         };
-        let set_here = setting.key_and_script.is_some();
-        let claimed_here = setting.reservation.is_some();
+        let old = previous.map(|(effect, version)| Last {
+            effect,
+            coin: version.owner,
+        });
+        self.presence
+            .replace(service_id, name.name(), old, Some(new));
+        let sets_key = setting.key_and_script.is_some();
+        let is_claim = setting.reservation.is_some();
+        let (key, owner_script) = setting.key_and_script.unzip();
         self.pending.set(Version {
-            position: transaction.position,
+            position,
             kind: setting.kind,
             service_id,
-            name: *name,
-            txid: transaction.txid,
-            vout: setting.vout,
-            key: setting.key_and_script.map(|(key, _)| *key),
-            owner_script: setting.key_and_script.map(|(_, script)| script.into()),
+            name,
+            owner: setting.owner,
+            key,
+            owner_script,
             reservation: setting.reservation,
-            previous,
-            setting: last.as_ref().filter(|_| !set_here).map(|last| last.setting),
-            claim: last
-                .as_ref()
-                .filter(|_| !claimed_here)
-                .map(|last| last.claim),
+            previous: previous.map(|(effect, _)| effect),
+            setting: previous
+                .filter(|_| !sets_key)
+                .map(|(_, version)| version.setting),
+            claim: previous
+                .filter(|_| !is_claim)
+                .map(|(_, version)| version.claim),
         });
-        self.presence.insert(effect, place);
-        self.presence
-            .point(service_id, name.name(), previous, Some(effect));
         Ok(())
     }
 }

@@ -1,11 +1,10 @@
-//! What the rules ask of the image, the rows that wait, and the database.
+//! What the rules ask of what is in memory, the rows that wait, and the database.
 
 use super::Writer;
 use crate::error::Error;
-use crate::image::Place;
-use crate::rows::{Column, EffectNumber, position};
-use atname_protocol::state::Lookups;
-use atname_protocol::{Commitment, Height, OutPoint, Position, QualifiedName, Service, Txid};
+use crate::rows::{Column, EffectNumber, outpoint, position};
+use atname_protocol::state::{Dormant, Lookups};
+use atname_protocol::{Commitment, Height, OutPoint, Position, QualifiedName, Service};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -42,32 +41,27 @@ const RECENT: usize = 1000;
 pub(super) struct Known {
     pub(super) service_id: i64,
     pub(super) name: QualifiedName,
-    txid: Txid,
-    vout: Option<u32>,
+    /// The owner coin; none while the name is dormant.
+    pub(super) owner: Option<OutPoint>,
     /// The version that set key and owner script: itself or an earlier one.
     pub(super) setting: EffectNumber,
     /// The version that set the priority: itself or an earlier one.
     pub(super) claim: EffectNumber,
 }
 
-impl Known {
-    fn coin(&self) -> Option<OutPoint> {
-        self.vout.map(|vout| OutPoint {
-            txid: self.txid,
-            vout,
-        })
-    }
-}
-
 impl Writer {
     /// The last version of a name.
-    pub(super) fn last(&self, name: &QualifiedName) -> Result<Option<EffectNumber>, Error> {
+    pub(super) fn last(
+        &self,
+        name: &QualifiedName,
+    ) -> Result<Option<(EffectNumber, Known)>, Error> {
         let Some(service_id) = self.service_id(name.service())? else {
             return Ok(None);
         };
         for effect in self.presence.of_name(service_id, name.name()) {
-            if self.version(effect)?.name == *name {
-                return Ok(Some(effect));
+            let version = self.version(effect)?;
+            if version.name == *name {
+                return Ok(Some((effect, version)));
             }
         }
         Ok(None)
@@ -79,8 +73,7 @@ impl Writer {
             return Ok(Known {
                 service_id: version.service_id,
                 name: version.name,
-                txid: version.txid,
-                vout: version.vout,
+                owner: version.owner,
                 setting: version.setting.unwrap_or(effect),
                 claim: version.claim.unwrap_or(effect),
             });
@@ -94,30 +87,16 @@ impl Writer {
              FROM versions AS v JOIN services AS s USING (service_id) WHERE v.effect = ?1",
         )?;
         let version = query.query_row([effect], |row| {
-            let Column(txid) = row.get(2)?;
             Ok(Known {
                 service_id: row.get(6)?,
                 name: crate::rows::qualified(row, 0)?,
-                txid,
-                vout: row.get(3)?,
+                owner: outpoint(row, 2)?,
                 setting: row.get(4)?,
                 claim: row.get(5)?,
             })
         })?;
         self.recent.remember(effect, version);
         Ok(version)
-    }
-
-    /// The owner script that a version set.
-    pub(super) fn script(&self, setting: EffectNumber) -> Result<Box<[u8]>, Error> {
-        if let Some(version) = self.waiting().find_map(|rows| rows.version(setting)) {
-            return Ok(version.owner_script.clone().unwrap_or_default());
-        }
-        let mut query = self
-            .disk
-            .db()?
-            .prepare_cached("SELECT owner_script FROM versions WHERE effect = ?1")?;
-        Ok(query.query_row([setting], |row| row.get(0))?)
     }
 
     /// Where the reservation stands that a claim opened.
@@ -139,59 +118,72 @@ impl Writer {
         )?;
         Ok(query.query_row([claim], |row| position(row, 0))?)
     }
-
-    /// Where the image has a version.
-    pub(super) fn place(&self, version: &Known) -> Result<Place, Error> {
-        Ok(match version.coin() {
-            Some(coin) => self.presence.at_coin(&coin),
-            None => self.presence.at_script(&self.script(version.setting)?),
-        })
-    }
-
-    /// The names whose last version is in a place and is what is looked for.
-    fn names_at(
-        &self,
-        place: Place,
-        is_it: impl Fn(&Known) -> Result<bool, Error>,
-    ) -> Result<Vec<QualifiedName>, Error> {
-        let mut names = Vec::new();
-        for effect in self.presence.at(place) {
-            let version = self.version(effect)?;
-            if is_it(&version)? {
-                names.push(version.name);
-            }
-        }
-        Ok(names)
-    }
 }
 
 impl Lookups for Writer {
     type Error = Error;
 
-    fn names_of_coin(&self, coin: &OutPoint) -> Result<Vec<QualifiedName>, Error> {
-        self.names_at(self.presence.at_coin(coin), |version| {
-            Ok(version.coin() == Some(*coin))
-        })
-    }
-
-    fn owner_script(&self, name: &QualifiedName) -> Result<Option<Box<[u8]>>, Error> {
-        let Some(last) = self.last(name)? else {
-            return Ok(None);
-        };
-        self.script(self.version(last)?.setting).map(Some)
-    }
-
-    fn dormant(&self, owner_script: &[u8]) -> Result<Vec<QualifiedName>, Error> {
-        self.names_at(self.presence.at_script(owner_script), |version| {
-            Ok(*self.script(version.setting)? == *owner_script)
-        })
+    fn name_of_coin(&self, coin: &OutPoint) -> Result<Option<QualifiedName>, Error> {
+        for effect in self.presence.of_coin(coin) {
+            let version = self.version(effect)?;
+            if version.owner == Some(*coin) {
+                return Ok(Some(version.name));
+            }
+        }
+        Ok(None)
     }
 
     fn priority(&self, name: &QualifiedName) -> Result<Option<Position>, Error> {
-        let Some(last) = self.last(name)? else {
+        let last = self.last(name)?;
+        last.map(|(_, version)| self.reserved(version.claim))
+            .transpose()
+    }
+
+    fn dormant(&self, name: &QualifiedName) -> Result<Option<Dormant>, Error> {
+        let last = self.last(name)?;
+        let Some((_, version)) = last.filter(|(_, version)| version.owner.is_none()) else {
             return Ok(None);
         };
-        self.reserved(self.version(last)?.claim).map(Some)
+        let waiting = self
+            .waiting()
+            .find_map(|rows| rows.version(version.setting));
+        if let Some(setting) = waiting {
+            let setting = setting.key.zip(setting.owner_script.as_ref());
+            return Ok(setting.map(|(key, owner_script)| Dormant {
+                key,
+                owner_script_size: owner_script.len(),
+            }));
+        }
+        // SQLite knows the length of a blob without reading it.
+        let mut query = self
+            .disk
+            .db()?
+            .prepare_cached("SELECT key, length(owner_script) FROM versions WHERE effect = ?1")?;
+        let dormant = query.query_row([version.setting], |row| {
+            let Column(key) = row.get(0)?;
+            Ok(Dormant {
+                key,
+                owner_script_size: row.get(1)?,
+            })
+        })?;
+        Ok(Some(dormant))
+    }
+
+    fn owner_script(&self, name: &QualifiedName) -> Result<Option<Box<[u8]>>, Error> {
+        let Some((_, version)) = self.last(name)? else {
+            return Ok(None);
+        };
+        let waiting = self
+            .waiting()
+            .find_map(|rows| rows.version(version.setting));
+        if let Some(setting) = waiting {
+            return Ok(setting.owner_script.clone());
+        }
+        let mut query = self
+            .disk
+            .db()?
+            .prepare_cached("SELECT owner_script FROM versions WHERE effect = ?1")?;
+        Ok(query.query_row([version.setting], |row| row.get(0))?)
     }
 
     fn earliest(

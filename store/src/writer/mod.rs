@@ -13,8 +13,8 @@ use crate::image::{Fingerprint, Fingerprints, MOST_EFFECTS, Presence, Reservatio
 use crate::open;
 use crate::reader::Tip;
 use crate::rows::{Column, EffectNumber};
-use atname_protocol::effect::TransactionEffects;
-use atname_protocol::{BlockHash, Digest, Height, Params, Position, Transaction, Txid, state};
+use atname_protocol::digest::BlockDigest;
+use atname_protocol::{BlockHash, Digest, Height, Params, Position, Transaction, state};
 use disk::Disk;
 use lookups::Recent;
 use pending::Pending;
@@ -58,7 +58,8 @@ pub struct BlockHeader {
 pub struct Block<'w> {
     writer: &'w mut Writer,
     header: BlockHeader,
-    effects: Vec<TransactionEffects>,
+    digest: BlockDigest,
+    effects: u64,
 }
 
 impl Writer {
@@ -132,14 +133,19 @@ impl Writer {
                 .map_err(|error| at(&self.path, error))?;
             self.reservations = Some(live);
         }
+        let before = match &self.tip {
+            Some(tip) => tip.digest,
+            None => Digest::initial(&self.params),
+        };
         Ok(Block {
             writer: self,
             header,
-            effects: Vec::new(),
+            digest: before.block(&header.hash),
+            effects: 0,
         })
     }
 
-    /// What makes the fingerprints that [`Block::concerns`] is asked with.
+    /// What makes the fingerprints for [`Block::may_spend_owner_coin`].
     pub fn fingerprints(&self) -> &Fingerprints {
         self.presence.fingerprints()
     }
@@ -280,62 +286,48 @@ impl Writer {
 }
 
 impl Block<'_> {
-    /// Runs the rules over the next transaction and applies what they say. `txid` is asked for only
-    /// where there is an effect.
+    /// Runs the rules over the next transaction and applies its effects.
     ///
     /// # Errors
     /// Where the database cannot be written; the block is lost then, and the writer with it.
-    pub fn transaction(
-        &mut self,
-        index: u32,
-        transaction: &Transaction<'_>,
-        txid: impl FnOnce() -> Txid,
-    ) -> Result<()> {
+    pub fn transaction(&mut self, index: u32, transaction: &Transaction<'_>) -> Result<()> {
         let position = Position {
             height: self.header.height,
             index,
         };
-        let effects = self.writer.guarded(|writer| {
+        self.writer.guarded(|writer| {
             let params = writer.params;
-            state::connect(&params, position, transaction, txid, writer)
-        })?;
-        self.effects.extend(effects);
-        Ok(())
+            state::connect(&params, position, transaction, writer, |effect| {
+                self.digest.add(index, effect);
+                self.effects += 1;
+            })
+        })
     }
 
-    /// Whether a transaction that spends these outpoints and pays these scripts may have an effect,
-    /// though it carries no record: one may be an owner coin, or wake a name. Where it says no, the
-    /// rules need not see the transaction.
-    pub fn concerns(&self, spent: &[Fingerprint], paid: &[Fingerprint]) -> bool {
-        let presence = &self.writer.presence;
-        presence.may_be_coins(spent) || presence.may_be_dormant(paid)
+    /// Whether a transaction with these inputs may spend an owner coin. Where it does not, and carries no
+    /// record, it has no effect and the rules need not see it.
+    pub fn may_spend_owner_coin(&self, inputs: &[Fingerprint]) -> bool {
+        self.writer.presence.may_be_coins(inputs)
     }
 
-    /// Ends the block: it is the tip from now on. Returns its effects.
+    /// Ends the block: it is the tip from now on. Returns how many effects it had.
     ///
     /// # Errors
-    /// Where the database cannot be written.
-    pub fn connect(mut self) -> Result<Vec<TransactionEffects>> {
-        let effects = std::mem::take(&mut self.effects);
-        let header = self.header;
-        self.writer.guarded(|writer| {
-            let before = match &writer.tip {
-                Some(tip) => tip.digest,
-                None => Digest::initial(&writer.params),
-            };
-            let tip = Tip {
-                height: header.height,
-                hash: header.hash,
-                digest: before.next(&header.hash, &effects),
-            };
-            writer.pending.add_block(header, tip.digest);
-            if let Some(reservations) = &mut writer.reservations {
-                reservations.expire(&writer.params, tip.height);
-            }
-            writer.tip = Some(tip);
-            Ok(())
-        })?;
-        Ok(effects)
+    /// Where an earlier error left the writer unusable.
+    pub fn connect(self) -> Result<u64> {
+        let writer = &mut *self.writer;
+        writer.check()?;
+        let tip = Tip {
+            height: self.header.height,
+            hash: self.header.hash,
+            digest: self.digest.finish(),
+        };
+        writer.pending.add_block(self.header, tip.digest);
+        if let Some(reservations) = &mut writer.reservations {
+            reservations.expire(&writer.params, tip.height);
+        }
+        writer.tip = Some(tip);
+        Ok(self.effects)
     }
 }
 

@@ -5,7 +5,7 @@ use super::BlockHeader;
 use crate::reader::VersionKind;
 use crate::rows::EffectNumber;
 use atname_protocol::{
-    BlockHash, Commitment, Digest, Height, Key, Position, QualifiedName, Service, Txid,
+    BlockHash, Commitment, Digest, Height, Key, OutPoint, Position, QualifiedName, Service,
 };
 use std::collections::HashMap;
 
@@ -36,8 +36,7 @@ pub(super) struct Version {
     pub(super) kind: VersionKind,
     pub(super) service_id: i64,
     pub(super) name: QualifiedName,
-    pub(super) txid: Txid,
-    pub(super) vout: Option<u32>,
+    pub(super) owner: Option<OutPoint>,
     pub(super) key: Option<Key>,
     pub(super) owner_script: Option<Box<[u8]>>,
     pub(super) reservation: Option<EffectNumber>,

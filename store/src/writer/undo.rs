@@ -1,7 +1,8 @@
-//! Taking a block back: its effects are deleted from the end of the log, last one first.
+//! Disconnecting a block: its effects are deleted from the end of the log, last one first.
 
 use super::Writer;
 use crate::error::Result;
+use crate::image::Last;
 use crate::rows::{EffectNumber, last_effect};
 
 /// Undoes the tip. What is left is the registry at the block before it, to the last row.
@@ -40,7 +41,7 @@ pub(super) fn tip(writer: &mut Writer) -> Result<()> {
 }
 
 fn versions(writer: &mut Writer, kept: EffectNumber) -> Result<()> {
-    let taken_back: Vec<(EffectNumber, Option<EffectNumber>)> = writer
+    let disconnected: Vec<(EffectNumber, Option<EffectNumber>)> = writer
         .disk
         .db()?
         .prepare_cached(
@@ -48,18 +49,15 @@ fn versions(writer: &mut Writer, kept: EffectNumber) -> Result<()> {
         )?
         .query_map([kept], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
-    for (effect, previous) in taken_back {
+    for (effect, previous) in disconnected {
         let version = writer.version(effect)?;
-        let place = writer.place(&version)?;
-        writer.presence.remove(effect, place);
-        if let Some(previous) = previous {
-            let place = writer.place(&writer.version(previous)?)?;
-            writer.presence.insert(previous, place);
-        }
+        let last = |effect: EffectNumber| -> Result<Last> {
+            let coin = writer.version(effect)?.owner;
+            Ok(Last { effect, coin })
+        };
+        let (old, new) = (last(effect)?, previous.map(last).transpose()?);
         let (service_id, name) = (version.service_id, version.name.name());
-        writer
-            .presence
-            .point(service_id, name, Some(effect), previous);
+        writer.presence.replace(service_id, name, Some(old), new);
         let row = (service_id, name.as_str());
         match previous {
             Some(previous) => writer

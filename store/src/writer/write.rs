@@ -89,11 +89,11 @@ impl Pending {
                 "txid",
                 "vout",
                 "key",
-                "owner_script",
                 "reservation",
                 "previous",
                 "setting",
                 "claim",
+                "owner_script",
             ],
             self.versions.iter(),
             |values, (effect, row)| {
@@ -101,14 +101,14 @@ impl Pending {
                 values.add(row.kind.number())?;
                 values.add(row.service_id)?;
                 values.add(row.name.name().as_str())?;
-                values.add(row.txid.as_bytes())?;
-                values.add(row.vout)?;
+                values.add(row.owner.as_ref().map(|coin| coin.txid.as_bytes()))?;
+                values.add(row.owner.map(|coin| coin.vout))?;
                 values.add(row.key.as_ref().map(Key::as_bytes))?;
-                values.add(row.owner_script.as_deref())?;
                 values.add(row.reservation)?;
                 values.add(row.previous)?;
                 values.add(row.setting)?;
-                values.add(row.claim)
+                values.add(row.claim)?;
+                values.add(row.owner_script.as_deref())
             },
         )
     }

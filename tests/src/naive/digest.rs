@@ -1,6 +1,6 @@
 //! D1 to D6: the digest, from its tables of bytes.
 
-use super::{At, Entry, Event, Hash, History, Name, Setting};
+use super::{At, Coin, Entry, Event, Hash, History, Name, Setting};
 use sha2::{Digest as _, Sha256};
 
 impl History {
@@ -43,7 +43,7 @@ fn effect(entry: &Entry) -> Vec<u8> {
         Event::Claimed(of, to, priority) => {
             (5, [name(of), setting(to), position(*priority)].concat())
         }
-        Event::Woken(of, vout) => (6, [name(of), vout.to_le_bytes().to_vec()].concat()),
+        Event::Woken(of, owner) => (6, [name(of), coin(*owner)].concat()),
     };
     [&entry.at.1.to_le_bytes()[..], &[kind], &members].concat()
 }
@@ -62,9 +62,13 @@ fn setting(to: &Setting) -> Vec<u8> {
         &to.key[..],
         &length.to_le_bytes(),
         &to.script,
-        &to.vout.to_le_bytes(),
+        &coin(to.coin),
     ]
     .concat()
+}
+
+fn coin((txid, vout): Coin) -> Vec<u8> {
+    [&txid[..], &vout.to_le_bytes()].concat()
 }
 
 fn position((height, index): At) -> Vec<u8> {

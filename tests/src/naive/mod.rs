@@ -29,20 +29,19 @@ pub enum Event {
     Reserved(String, Hash),
     Opened(String, Hash, At),
     Claimed(Name, Setting, At),
-    Woken(Name, u32),
+    Woken(Name, Coin),
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
     pub key: Vec<u8>,
     pub script: Vec<u8>,
-    pub vout: u32,
+    pub coin: Coin,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     pub at: At,
-    pub txid: Hash,
     pub event: Event,
 }
 
@@ -109,13 +108,13 @@ impl History {
 
     pub fn held(&self, wanted: &Name) -> Option<Held> {
         let mut held: Option<Held> = None;
-        for Entry { at, txid, event } in &self.entries {
+        for Entry { at, event } in &self.entries {
             match event {
                 Event::Claimed(name, setting, priority) if name == wanted => {
                     held = Some(Held {
                         key: setting.key.clone(),
                         script: setting.script.clone(),
-                        coin: Some((*txid, setting.vout)),
+                        coin: Some(setting.coin),
                         priority: *priority,
                         claim: *at,
                     });
@@ -124,11 +123,11 @@ impl History {
                     let held = held.as_mut().unwrap();
                     held.key = setting.key.clone();
                     held.script = setting.script.clone();
-                    held.coin = Some((*txid, setting.vout));
+                    held.coin = Some(setting.coin);
                 }
                 Event::Dormant(name) if name == wanted => held.as_mut().unwrap().coin = None,
-                Event::Woken(name, vout) if name == wanted => {
-                    held.as_mut().unwrap().coin = Some((*txid, *vout));
+                Event::Woken(name, coin) if name == wanted => {
+                    held.as_mut().unwrap().coin = Some(*coin);
                 }
                 _ => {}
             }
@@ -161,16 +160,17 @@ impl History {
     }
 
     fn transaction(&mut self, at: At, tx: &Tx) {
+        if at.1 == 0 {
+            return;
+        }
         let txid = *tx.txid.as_bytes();
         let record = tx.outputs.iter().find_map(|script| record(script));
-        let ownable = |script: &[u8]| script.is_empty() || script[0] != 0x6a;
-        let ownable: Vec<(u32, &Vec<u8>)> = (0..)
-            .zip(&tx.outputs)
-            .filter(|(_, script)| ownable(script))
-            .collect();
-        let happened = |history: &mut History, event| {
-            history.entries.push(Entry { at, txid, event });
-        };
+        let mut ownable: Vec<(Coin, &Vec<u8>)> = vec![];
+        for (vout, script) in (0..).zip(&tx.outputs) {
+            if script.is_empty() || script[0] != 0x6a {
+                ownable.push(((txid, vout), script));
+            }
+        }
 
         let mut is_update = false;
         for input in &tx.inputs {
@@ -185,39 +185,36 @@ impl History {
                         let setting = Setting {
                             key: key.clone(),
                             script: ownable[0].1.clone(),
-                            vout: ownable[0].0,
+                            coin: ownable[0].0,
                         };
                         Event::Updated(name, setting)
                     }
                     _ => Event::Dormant(name),
                 };
-                happened(self, event);
+                self.entries.push(Entry { at, event });
             }
         }
 
-        match record {
-            Some(Record::Reserve(service, hash)) => happened(self, Event::Reserved(service, hash)),
+        let events = match record {
+            Some(Record::Reserve(service, hash)) => vec![Event::Reserved(service, hash)],
             Some(Record::Name(name, key)) if !is_update => {
-                for event in self.claim(at, name, key, &ownable) {
-                    happened(self, event);
+                let mut events = self.claim(at, &name, &key, &ownable);
+                let claims = |event: &Event| matches!(event, Event::Claimed(..));
+                if !events.iter().any(claims) {
+                    events.extend(self.wake(&name, &key, &ownable));
                 }
+                events
             }
-            _ => {}
-        }
-
-        for (vout, script) in (0..).zip(&tx.outputs) {
-            for name in self.names() {
-                let held = self.held(&name).unwrap();
-                if held.coin.is_none() && held.script == *script {
-                    happened(self, Event::Woken(name, vout));
-                }
-            }
+            _ => vec![],
+        };
+        for event in events {
+            self.entries.push(Entry { at, event });
         }
     }
 
-    fn claim(&self, at: At, name: Name, key: Vec<u8>, ownable: &[(u32, &Vec<u8>)]) -> Vec<Event> {
-        for (vout, script) in ownable {
-            let hash = commitment(&name, &key, script);
+    fn claim(&self, at: At, name: &Name, key: &[u8], ownable: &[(Coin, &Vec<u8>)]) -> Vec<Event> {
+        for (coin, script) in ownable {
+            let hash = commitment(name, key, script);
             let mut live: Vec<At> = vec![];
             for entry in &self.entries {
                 let is_it = entry.event == Event::Reserved(name.0.clone(), hash);
@@ -234,16 +231,29 @@ impl History {
                     events.push(Event::Opened(name.0.clone(), hash, reservation));
                 }
             }
-            if self.held(&name).is_none_or(|held| held.priority > counts) {
+            if self.held(name).is_none_or(|held| held.priority > counts) {
                 let setting = Setting {
-                    key,
+                    key: key.to_vec(),
                     script: script.to_vec(),
-                    vout: *vout,
+                    coin: *coin,
                 };
-                events.push(Event::Claimed(name, setting, counts));
+                events.push(Event::Claimed(name.clone(), setting, counts));
             }
             return events;
         }
         vec![]
+    }
+
+    fn wake(&self, name: &Name, key: &[u8], ownable: &[(Coin, &Vec<u8>)]) -> Option<Event> {
+        let held = self.held(name)?;
+        if held.coin.is_some() || held.key != key {
+            return None;
+        }
+        for (coin, script) in ownable {
+            if **script == held.script {
+                return Some(Event::Woken(name.clone(), *coin));
+            }
+        }
+        None
     }
 }

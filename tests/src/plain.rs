@@ -1,47 +1,13 @@
-//! The plain way of a raw block into the registry: decoded as a whole, then transaction by
-//! transaction through the rules.
+//! The plain way of a raw block into the registry: rust-bitcoin decodes the whole block, and every
+//! transaction goes through the rules. The indexer's own way is held against it.
 
-use atname_protocol::effect::TransactionEffects;
+use atname_indexer::scan::BlockError;
 use atname_protocol::{BlockHash, Height, OutPoint, Transaction, Txid};
 use atname_store::{BlockHeader, Writer};
 use bitcoin::hashes::Hash as _;
 
-/// Why the bytes are not the block that was asked for.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BlockError {
-    /// They do not decode, or something is left over.
-    #[error("block {hash} does not decode: {reason}")]
-    Decode {
-        /// The hash that was asked for.
-        hash: BlockHash,
-        /// What the decoder said.
-        reason: String,
-    },
-    /// The header hashes to something else.
-    #[error("block {found} came where {asked} was asked for")]
-    OtherBlock {
-        /// The hash that was asked for.
-        asked: BlockHash,
-        /// The hash of what came.
-        found: BlockHash,
-    },
-}
-
-/// Bytes of a block's header.
-pub(crate) const HEADER: usize = 80;
-/// A block of 4,000,000 weight units (BIP 141) has at most as many bytes.
+/// A block of 4,000,000 weight units has at most as many bytes.
 const MOST_BYTES: usize = 4_000_000;
-
-/// Refuses what is too long for a block, before anything is made of it.
-pub(crate) fn check_size(hash: BlockHash, bytes: &[u8]) -> Result<(), BlockError> {
-    if bytes.len() <= MOST_BYTES {
-        return Ok(());
-    }
-    Err(BlockError::Decode {
-        hash,
-        reason: format!("{} bytes are more than a block can have", bytes.len()),
-    })
-}
 
 /// A block that decoded to the last byte and whose header has the hash that was asked for.
 #[derive(Debug, Clone)]
@@ -57,12 +23,12 @@ impl Block {
     /// Where they are not that block. Its body is not checked against its header: for that the node
     /// is trusted.
     pub fn decode(hash: BlockHash, bytes: &[u8]) -> Result<Block, BlockError> {
-        check_size(hash, bytes)?;
+        let failed = |reason: String| BlockError::Decode { hash, reason };
+        if bytes.len() > MOST_BYTES {
+            return Err(failed("it is too long".into()));
+        }
         let block: bitcoin::Block =
-            bitcoin::consensus::deserialize(bytes).map_err(|error| BlockError::Decode {
-                hash,
-                reason: error.to_string(),
-            })?;
+            bitcoin::consensus::deserialize(bytes).map_err(|error| failed(error.to_string()))?;
         let found = BlockHash::from_bytes(block.block_hash().to_byte_array());
         if found != hash {
             return Err(BlockError::OtherBlock { asked: hash, found });
@@ -75,15 +41,11 @@ impl Block {
         BlockHash::from_bytes(self.block.header.prev_blockhash.to_byte_array())
     }
 
-    /// Connects it to the writer's tip, at this height. Returns its effects.
+    /// Connects it to the writer's tip, at this height. Returns how many effects it has.
     ///
     /// # Errors
     /// Those of the writer.
-    pub fn connect(
-        &self,
-        height: Height,
-        writer: &mut Writer,
-    ) -> atname_store::Result<Vec<TransactionEffects>> {
+    pub fn connect(&self, height: Height, writer: &mut Writer) -> atname_store::Result<u64> {
         let mut block = writer.block(BlockHeader {
             height,
             hash: self.hash,
@@ -97,12 +59,11 @@ impl Block {
                 .map(|output| output.script_pubkey.as_bytes())
                 .collect();
             let transaction_view = Transaction {
+                txid: Txid::from_bytes(transaction.compute_txid().to_byte_array()),
                 inputs: &inputs,
                 outputs: &outputs,
             };
-            block.transaction(index, &transaction_view, || {
-                Txid::from_bytes(transaction.compute_txid().to_byte_array())
-            })?;
+            block.transaction(index, &transaction_view)?;
         }
         block.connect()
     }

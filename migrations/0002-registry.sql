@@ -49,14 +49,14 @@ CREATE TABLE versions (
     kind INTEGER NOT NULL CHECK (kind IN (1, 2, 5, 6)),
     service_id INTEGER NOT NULL,
     name TEXT NOT NULL,
-    txid BLOB NOT NULL,
+    txid BLOB,
     vout INTEGER,
     key BLOB,
-    owner_script BLOB,
     reservation INTEGER,
     previous INTEGER,
     setting INTEGER,
-    claim INTEGER
+    claim INTEGER,
+    owner_script BLOB
 ) STRICT;
 
 CREATE TABLE names (
@@ -72,7 +72,7 @@ SELECT
     names.name,
     setting.key,
     setting.owner_script,
-    CASE WHEN present.kind = 2 THEN NULL ELSE present.txid END AS owner_txid,
+    present.txid AS owner_txid,
     present.vout AS owner_vout,
     reservations.height AS priority_height,
     reservations.tx_index AS priority_index,

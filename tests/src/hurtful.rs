@@ -33,13 +33,17 @@ pub struct Story {
 
 /// A name and what is to become of it.
 #[derive(Clone)]
-struct Wish {
+pub struct Wish {
     name: QualifiedName,
     key: Key,
     script: Vec<u8>,
 }
 
-fn wish(number: usize, key: usize, script: &[u8]) -> Result<Wish, NameError> {
+/// A wish for the name of this number; `key` makes its key.
+///
+/// # Errors
+/// None: its name is a name.
+pub fn wish(number: usize, key: usize, script: &[u8]) -> Result<Wish, NameError> {
     let mut bytes = [1; Key::SIZE];
     for (byte, of_key) in bytes.iter_mut().zip(key.to_le_bytes()) {
         *byte = of_key;
@@ -52,7 +56,8 @@ fn wish(number: usize, key: usize, script: &[u8]) -> Result<Wish, NameError> {
 }
 
 impl Wish {
-    fn reserve(&self, salt: usize) -> Transaction {
+    /// Reserves it. The salt is in bytes 5 to 12.
+    pub fn reserve(&self, salt: usize) -> Transaction {
         let record = Record::Reserve {
             service: *self.name.service(),
             commitment: Commitment::new(self.name, self.key, &self.script),
@@ -65,14 +70,19 @@ impl Wish {
         Record::Claim { name, key }.to_script()
     }
 
-    /// The owner output is the first.
-    fn claim(&self, salt: usize) -> Transaction {
+    /// Claims it. The owner output is the first.
+    pub fn claim(&self, salt: usize) -> Transaction {
         raw::transaction(1 << 40 | salt as u64, &[], &[&self.script, &self.record()])
+    }
+
+    /// Updates it to the same key and script. The owner output is the first.
+    pub fn update(&self, coin: OutPoint) -> Transaction {
+        raw::transaction(0, &[coin], &[&self.script, &self.record()])
     }
 }
 
 /// Distinct, and as short as scripts of outputs that own something are.
-fn script(number: usize) -> Vec<u8> {
+pub fn script(number: usize) -> Vec<u8> {
     [&[0x51, 0x20], &number.to_le_bytes()[..], &[7; 24]].concat()
 }
 

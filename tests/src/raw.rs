@@ -84,6 +84,22 @@ pub fn block(
     (hash, serialize(&block))
 }
 
+/// A block of so many serialised transactions behind a coinbase that pays nobody. Nobody computes the
+/// merkle root of so many: it is zero.
+pub fn block_of(
+    parent: BlockHash,
+    height: Height,
+    count: usize,
+    transactions: &[u8],
+) -> (BlockHash, Vec<u8>) {
+    let (_, mut bytes) = block(parent, height, Vec::new());
+    let count = serialize(&bitcoin::VarInt::from(count + 1));
+    bytes.splice(80..81, count);
+    bytes.extend_from_slice(transactions);
+    let hash = hash(&bytes).unwrap_or(parent);
+    (hash, bytes)
+}
+
 /// The hash that the header of a block has; `None` where there is not even a header.
 pub fn hash(block: &[u8]) -> Option<BlockHash> {
     let header = block.get(..80)?;

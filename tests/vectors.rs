@@ -15,17 +15,19 @@ use atname_protocol::{
     BlockHash, Commitment, Digest, Key, NameError, Network, Params, QualifiedName, Service,
     Transaction, Txid,
 };
+use atname_resolver::{Database, Error, Options};
 use atname_store::{BlockHeader, Reader, Writer};
 use atname_tests::chain::{self, Block, Replay, hex, unhex};
 use atname_tests::registry::rows;
 use atname_tests::vectors::{
-    ChainBlock, ChainVector, Change, Head, Judgement, Vector, chain_files, folder, parse, position,
+    ChainVector, Change, Head, Judgement, Resolution, Vector, chain_files, folder, parse, position,
     read,
 };
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::num::NonZeroU32;
+use std::path::Path;
 
 #[derive(Deserialize)]
 struct LabelVector {
@@ -268,7 +270,7 @@ fn in_database(head: &Head, vector: &ChainVector) {
     let mut writer = Writer::open(&path, &params).unwrap();
     let mut scan = Scan::default();
     let mut hashes: BTreeMap<u32, BlockHash> = BTreeMap::new();
-    for block in &vector.blocks {
+    for (number, block) in vector.blocks.iter().enumerate() {
         let hash = parse(&block.hash);
         hashes.insert(block.height, hash);
         while writer.tip().is_some_and(|tip| tip.height >= block.height) {
@@ -297,6 +299,11 @@ fn in_database(head: &Head, vector: &ChainVector) {
         let what = format!("digest at {}", block.height);
         let digest = writer.tip().unwrap().digest.to_string();
         head.same(&what, &digest, &block.digest);
+        let is_last = |tip| vector.blocks.iter().rposition(|b| b.height == tip) == Some(number);
+        for resolution in vector.resolve.iter().filter(|of| is_last(of.tip)) {
+            writer.commit().unwrap();
+            resolves(head, &path, resolution);
+        }
     }
     writer.commit().unwrap();
     drop(writer);
@@ -307,6 +314,29 @@ fn in_database(head: &Head, vector: &ChainVector) {
         .verify()
         .unwrap();
     head.same("rows", &rows(&path, NonZeroU32::MIN).unwrap(), &vector.rows);
+}
+
+/// What the resolver library gives is what the vector says.
+fn resolves(head: &Head, path: &Path, resolution: &Resolution) {
+    let name: Vec<&str> = resolution.name.split(['@', '!']).collect();
+    let [_, service, name] = name[..] else {
+        unreachable!("{}", resolution.name)
+    };
+    let options = Options {
+        depth: Some(resolution.depth),
+        pending: resolution.pending_too,
+    };
+    let found = Database::open(path)
+        .unwrap()
+        .resolve(service, name, &options);
+    let expected = resolution.key.as_deref();
+    match &found {
+        Ok(answer) => head.same("key", Some(&*answer.key_hex()), expected),
+        Err(Error::NotRegistered { .. } | Error::Pending { .. } | Error::Revoked(_)) => {
+            head.same("key", None, expected);
+        }
+        Err(other) => unreachable!("{other}"),
+    }
 }
 
 #[test]

@@ -8,6 +8,8 @@
 //! | [`mod@follow`] | the loop: disconnect, connect, commit, wait |
 //! | [`shutdown`] | how the loop is asked to stop |
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod ahead;
 pub mod follow;
 pub mod scan;

@@ -125,3 +125,34 @@ pub(crate) fn transaction<'a>(
         size: whole - wire.0.len(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Deserialize)]
+    struct File {
+        vectors: Vec<Size>,
+    }
+
+    #[derive(Deserialize)]
+    struct Size {
+        id: String,
+        bytes: String,
+        number: Option<u64>,
+    }
+
+    #[test]
+    fn numbers_are_those_of_the_vectors() {
+        let text = include_str!("../../docs/vectors/sizes.json");
+        let file: File = serde_json::from_str(text).unwrap();
+        for Size { id, bytes, number } in file.vectors {
+            let bytes: Vec<u8> = bitcoin::hex::FromHex::from_hex(&bytes).unwrap();
+            let mut wire = Wire(&bytes);
+            let found = wire.number().ok();
+            assert_eq!(found, number, "{id}");
+            assert!(found.is_none() || wire.0.is_empty(), "{id}");
+        }
+    }
+}

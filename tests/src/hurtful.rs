@@ -223,7 +223,7 @@ pub fn owner_coins(size: usize) -> Result<Story, NameError> {
 /// and an output that is a byte too short.
 pub fn long_script(size: usize) -> Result<Story, NameError> {
     let long = wish(1, 0, &vec![0x51; BLOCK - 1000])?;
-    let (mut before, coins) = held(&[long.clone()]);
+    let (mut before, coins) = held(std::slice::from_ref(&long));
     before.push(vec![raw::transaction(0, &coins, &[])]);
     let record = long.record();
     let transactions = (0..size).map(|n| raw::transaction(9 + n as u64, &[], &[b"\x51", &record]));

@@ -180,6 +180,8 @@ pub struct ChainVector {
     pub blocks: Vec<ChainBlock>,
     pub rows: Vec<Row>,
     pub finality: Vec<Judgement>,
+    #[serde(default)]
+    pub resolve: Vec<Resolution>,
 }
 
 #[derive(Deserialize)]
@@ -239,6 +241,17 @@ pub struct Judgement {
     pub pending: Vec<String>,
     #[serde(rename = "final")]
     pub final_: Vec<String>,
+}
+
+/// What a resolver gives at a tip.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resolution {
+    pub tip: u32,
+    pub depth: NonZeroU32,
+    pub name: String,
+    pub pending_too: bool,
+    pub key: Option<String>,
 }
 
 fn outpoint(text: &str) -> OutPoint {

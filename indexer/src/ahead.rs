@@ -12,8 +12,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// Blocks that wait for the rules, at the most, and bytes of them. One more a connection is on its way.
 const WAITING: usize = 32;
 const WAITING_BYTES: usize = 16 << 20;
-/// Buffers kept for blocks to come: each can be as large as a block.
-const IDLE: usize = 4;
+/// Bytes of buffers that are kept for blocks to come. All buffers of ordinary blocks fit: to make them
+/// anew costs time, and memory by fragmentation. Without a bound each of them would in time have been
+/// as large as the largest block.
+const IDLE_BYTES: usize = 32 << 20;
 
 /// The blocks of some hashes, in order.
 pub(crate) struct Ahead<'a> {
@@ -130,7 +132,8 @@ impl<'a> Ahead<'a> {
     /// Keeps the buffers of a block that is not needed any more, for another one.
     pub(crate) fn recycle(&self, scan: Scan) {
         let mut state = self.lock();
-        if state.idle.len() < IDLE {
+        let kept: usize = state.idle.iter().map(Scan::capacity).sum();
+        if kept + scan.capacity() <= IDLE_BYTES {
             state.idle.push(scan);
         }
     }

@@ -146,6 +146,11 @@ impl Scan {
         self.parent
     }
 
+    /// Bytes that its buffer takes in memory.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Bytes of it.
     pub fn size(&self) -> usize {
         self.bytes.len()

@@ -9,6 +9,7 @@
 
 use atname_protocol::{BlockHash, QualifiedName, Record, record};
 use atname_tests::plain::Block;
+use atname_tests::story::cases;
 use bitcoin::hashes::Hash as _;
 use proptest::prelude::*;
 use std::path::Path;
@@ -45,6 +46,8 @@ fn script() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     #[test]
     fn a_record_is_written_as_it_was_read(bytes in bytes()) {
         if let Some(record) = Record::parse(&bytes) {
@@ -98,7 +101,7 @@ fn a_block_is_taken_whole_or_not_at_all() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(cases(64))]
 
     /// Most flips make another transaction, which only the node can tell from the true one; none makes
     /// a panic, and none in the header goes by.

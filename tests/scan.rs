@@ -14,6 +14,7 @@ use atname_store::Writer;
 use atname_tests::chain::read_dat;
 use atname_tests::plain::Block;
 use atname_tests::registry::dump;
+use atname_tests::story::cases;
 use bitcoin::hashes::Hash as _;
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
@@ -135,9 +136,7 @@ fn damaged() -> impl Strategy<Value = (u32, usize, Vec<u8>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(
-        std::env::var("ATNAME_CASES").map_or(300, |text| text.parse().unwrap())
-    ))]
+    #![proptest_config(cases(300))]
 
     #[test]
     fn damaged_blocks_are_taken_or_refused_alike((number, at, bytes) in damaged()) {

@@ -97,8 +97,9 @@ pub enum Error {
     },
     /// SQLite refused: a full disk, for one.
     #[error(
-        "the database{} failed ({reason}): what was committed is safe",
-        on(path)
+        "the database{} failed ({}): what was committed is safe",
+        on(path),
+        one_line(reason)
     )]
     Failed {
         /// The file, where it is known.
@@ -114,6 +115,16 @@ fn on(path: &Option<PathBuf>) -> String {
         .unwrap_or_default()
 }
 
+/// A message as one line without control characters: SQLite quotes what is in a file, line breaks and all.
+pub(crate) fn one_line(message: impl std::fmt::Display) -> String {
+    let message = message.to_string();
+    let words = message.split(|c: char| c.is_whitespace() || c.is_control());
+    words
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
 impl From<rusqlite::Error> for Error {
     fn from(reason: rusqlite::Error) -> Error {
         Error::Failed { path: None, reason }
@@ -126,7 +137,7 @@ impl Error {
         use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, NotADatabase, Unknown};
         let damaged = |what: String| Error::Damaged {
             path: path.into(),
-            what,
+            what: one_line(what),
         };
         match error.sqlite_error_code() {
             Some(NotADatabase) => Error::NotADatabase(path.into()),
@@ -171,6 +182,18 @@ mod tests {
             let reason = rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some("torn".into()));
             let text = Error::on(Path::new("here"), reason).to_string();
             assert!(text.starts_with(sentence), "{text}");
+        }
+        let lines = || rusqlite::Error::SqlInputError {
+            error: ffi::Error::new(ffi::SQLITE_ERROR),
+            msg: "no such\n  column:\u{1b}[31m".into(),
+            sql: "SELECT\n 1".into(),
+            offset: 0,
+        };
+        let path = Path::new("here");
+        for error in [Error::on(path, lines()), Error::from(lines())] {
+            let text = error.to_string();
+            assert!(text.contains("no such column: [31m"), "{text}");
+            assert!(!text.contains(char::is_control), "{text}");
         }
         let none = Error::on(Path::new("here"), rusqlite::Error::QueryReturnedNoRows).to_string();
         assert!(none.starts_with("here is damaged ("), "{none}");

@@ -1,7 +1,7 @@
 //! Whether the file still says what its digests were taken over. SQLite notices a page that is torn,
 //! but not a byte that is another one within a value; the digests do.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, one_line};
 use crate::open;
 use crate::reader::Snapshot;
 use crate::rows::{Column, EffectNumber, outpoint, position};
@@ -102,8 +102,7 @@ impl Snapshot<'_> {
             .map_err(|error| self.failed(error))?;
         match found.as_str() {
             "ok" => Ok(()),
-            // It has several lines where it speaks of pages.
-            _ => Err(self.damaged(found.replace('\n', " "))),
+            _ => Err(self.damaged(found)),
         }
     }
 
@@ -188,7 +187,7 @@ impl Snapshot<'_> {
     fn damaged(&self, what: String) -> Error {
         Error::Damaged {
             path: self.path().into(),
-            what,
+            what: one_line(what),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::generator::{BlockPlan, World, block_plans, world};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 /// A branch that leaves the chain, and what happens on its way into the registry.
 #[derive(Debug, Clone)]
@@ -53,7 +54,18 @@ pub fn cases(usual: u32) -> ProptestConfig {
     let cases = std::env::var("ATNAME_CASES").map_or(usual, |text| text.parse().unwrap());
     ProptestConfig {
         cases,
+        rng_seed: RngSeed::Fixed(seed()),
         failure_persistence: None,
         ..ProptestConfig::default()
     }
+}
+
+/// The seed of a random test: `ATNAME_SEED`, or another one each time. It is printed, and reproduces what
+/// fails.
+#[expect(clippy::unwrap_used, reason = "a seed that is none ends the test")]
+pub fn seed() -> u64 {
+    let seed = std::env::var("ATNAME_SEED");
+    let seed = seed.map_or_else(|_| fastrand::u64(..), |text| text.parse().unwrap());
+    println!("once more with ATNAME_SEED={seed}");
+    seed
 }

@@ -10,6 +10,7 @@ use atname_store::Reader;
 use atname_tests::bitcoind::Bitcoind;
 use atname_tests::faults::{Fault, Faults, Request};
 use atname_tests::registry::dump;
+use atname_tests::story::seed;
 use atname_tests::traffic::Traffic;
 use atname_tests::truth::Truth;
 use std::fs::File;
@@ -175,8 +176,7 @@ fn live(kills: usize, seed: u64) -> usize {
 #[test]
 fn killed_at_any_moment_it_goes_on_from_what_was_committed() {
     let kills: usize = std::env::var("ATNAME_KILLS").map_or(10, |text| text.parse().unwrap());
-    let seed = fastrand::u64(..);
-    println!("seed {seed}");
+    let seed = seed();
     let mut went_on = 0;
     for life in 0..kills.div_ceil(KILLS_IN_A_LIFE) {
         let kills = KILLS_IN_A_LIFE.min(kills - life * KILLS_IN_A_LIFE);

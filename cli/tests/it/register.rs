@@ -130,6 +130,40 @@ fn from_nothing_to_a_name_that_resolves() {
     assert!(error.contains("is taken"), "{error}");
 }
 
+/// A stranger can wake a dormant name with a coin of theirs at our owner script, so every coin there is
+/// kept out of coin selection, and no other is.
+#[test]
+fn a_coin_at_an_owner_script_is_locked_whoever_made_it() {
+    let node = funded();
+    let atname = Atname::with_node(&node);
+    register(&atname, &node, "cjb");
+    let label = format!("@gittorrent!cjb!{KEY}");
+    let addresses = node.call("getaddressesbylabel", &[json!(label)]).unwrap();
+    let address = addresses
+        .as_object()
+        .unwrap()
+        .keys()
+        .next()
+        .unwrap()
+        .clone();
+    // One more address of that label, which owns no name.
+    let other = node.call("getnewaddress", &[json!(label)]).unwrap();
+    let pay = |address: &Value| {
+        let txid = node.call("sendtoaddress", &[address.clone(), json!("0.5")]);
+        txid.unwrap().as_str().unwrap().to_owned()
+    };
+    let (strangers, ours) = (pay(&json!(address)), pay(&other));
+    node.mine(1).unwrap();
+
+    register(&atname, &node, "dgb");
+    let locked = locked(&node);
+    let is_locked = |txid: &str| locked.iter().any(|coin| coin.starts_with(txid));
+    assert!(is_locked(&strangers), "{locked:?}");
+    assert!(!is_locked(&ours), "{locked:?}");
+    // Two owner coins, and that one.
+    assert_eq!(locked.len(), 3, "{locked:?}");
+}
+
 #[test]
 fn a_dry_run_and_a_refusal_leave_nothing_behind() {
     let node = funded();

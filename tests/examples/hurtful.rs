@@ -2,7 +2,7 @@
 
 use atname_tests::hurtful::{
     Story, equal_reservations, long_script, many_outputs, one_name, opened_at_once, own_time,
-    owner_coins, records_ignored, tiny_outputs,
+    owner_coins, payments, records_ignored, tiny_outputs,
 };
 use std::error::Error;
 
@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let stories: [(Tell, usize); 8] = [
         (many_outputs, 100_000),
         (tiny_outputs, 1_000_000),
+        (|size| Ok(payments(size)), 100_000),
         (records_ignored, 65_000),
         (one_name, 65_000),
         (equal_reservations, 10_000),

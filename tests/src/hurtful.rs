@@ -119,6 +119,7 @@ pub fn stories(size: usize) -> Result<Vec<Story>, NameError> {
     Ok(vec![
         many_outputs(size)?,
         tiny_outputs(size)?,
+        payments(size),
         records_ignored(size)?,
         one_name(size)?,
         equal_reservations(size)?,
@@ -150,6 +151,16 @@ pub fn tiny_outputs(size: usize) -> Result<Story, NameError> {
         before: vec![],
         hurtful: packed(transactions),
     })
+}
+
+/// Transactions of one input and one output, which do not concern the registry.
+pub fn payments(size: usize) -> Story {
+    let transactions = (0..size).map(|n| raw::transaction(9 + n as u64, &[], &[b"\x51"]));
+    Story {
+        name: "payments",
+        before: vec![],
+        hurtful: packed(transactions),
+    }
 }
 
 /// Records of one name that are not the first of their transactions.

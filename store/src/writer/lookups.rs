@@ -208,3 +208,60 @@ impl Lookups for Writer {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::BlockHeader;
+    use crate::image::Last;
+    use atname_protocol::{BlockHash, Key, Network, Record, Transaction, Txid};
+
+    fn coin(number: u8) -> OutPoint {
+        let txid = Txid::from_bytes([number; 32]);
+        OutPoint { txid, vout: 0 }
+    }
+
+    /// Forty bits can be those of another outpoint or name, which has to be seen in the row that is found.
+    #[test]
+    fn what_collides_is_not_taken_for_what_is_looked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("atname.sqlite");
+        let mut writer = Writer::open(&path, Network::Regtest.params()).unwrap();
+        let name = |name| QualifiedName::in_service("s".parse().unwrap(), name).unwrap();
+        let (held, other) = (name("held"), name("other"));
+        let key = Key::REVOKED;
+        let claim = Record::Claim { name: held, key };
+        let reserve = Record::Reserve {
+            service: *held.service(),
+            commitment: Commitment::new(held, key, b"owner"),
+        };
+        for (number, record) in [(1, reserve), (2, claim)] {
+            let header = BlockHeader {
+                height: Height::from(number) - 1,
+                hash: BlockHash::from_bytes([number; 32]),
+                parent: BlockHash::from_bytes([number - 1; 32]),
+            };
+            let script = record.to_script();
+            let transaction = Transaction {
+                txid: coin(number).txid,
+                inputs: &[],
+                outputs: &[b"owner", &script],
+            };
+            let mut block = writer.block(header).unwrap();
+            block.transaction(1, &transaction).unwrap();
+            block.connect().unwrap();
+        }
+        let (effect, version) = writer.last(&held).unwrap().unwrap();
+        let collision = Last {
+            effect,
+            coin: Some(coin(9)),
+        };
+        writer
+            .presence
+            .replace(version.service_id, other.name(), None, Some(collision));
+        assert_eq!(writer.name_of_coin(&coin(2)).unwrap(), Some(held));
+        assert_eq!(writer.name_of_coin(&coin(9)).unwrap(), None);
+        assert!(writer.priority(&held).unwrap().is_some());
+        assert_eq!(writer.priority(&other).unwrap(), None);
+    }
+}

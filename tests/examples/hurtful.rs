@@ -8,7 +8,7 @@ use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!(
-        "| what | size | MB | effects | connected, s | MB/s | taken back, s | database, MB | of 4 times a quarter |"
+        "| what | size | MB | effects | connected, s | MB/s | disconnected, s | database, MB | of 4 times a quarter |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     type Tell = fn(usize) -> Result<Story, atname_protocol::NameError>;

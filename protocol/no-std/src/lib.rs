@@ -39,12 +39,13 @@ fn stop(_: &PanicInfo<'_>) -> ! {
 #[unsafe(no_mangle)]
 pub extern "C" fn atname_effects(height: u32, index: u32) -> usize {
     let transaction = Transaction {
+        txid: Txid::from_bytes([0; 32]),
         inputs: &[],
         outputs: &[],
     };
     let position = Position { height, index };
     let params = Network::Mainnet.params();
     match rules::transaction(params, position, &transaction, &Memory::new()) {
-        Ok(decision) => decision.effects.len(),
+        Ok(decision) => decision.into_effects().count(),
     }
 }

@@ -7,7 +7,7 @@
 
 #![no_std]
 
-use atname_protocol::chain::{Position, Transaction};
+use atname_protocol::chain::{Position, Transaction, Txid};
 use atname_protocol::params::Network;
 use atname_protocol::rules;
 use atname_protocol::state::Memory;

@@ -37,7 +37,7 @@ impl Registry {
     }
 
     /// Follows the node to its tip; returns how many blocks were connected and taken back.
-    fn index(&self, node: &Bitcoind) -> Result<(u32, u32), follow::Error> {
+    fn index(&self, node: &Bitcoind) -> Result<(u32, u32), atname_indexer::Error> {
         let mut client = client(node);
         let mut writer = Writer::open(&self.db(), Network::Regtest.params()).unwrap();
         let (mut connected, mut disconnected) = (0, 0);
@@ -289,7 +289,7 @@ fn a_pruned_node_will_do_while_it_has_the_blocks() {
     let error = registry.index(&node).unwrap_err();
     assert!(matches!(
         error,
-        follow::Error::Node(NodeError::PrunedBelow { next: 104, .. })
+        atname_indexer::Error::Node(NodeError::PrunedBelow { next: 104, .. })
     ));
     // What it had is as it was, and goes on where the blocks are there.
     assert_eq!(registry.rows(1).len(), 1);

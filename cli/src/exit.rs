@@ -1,6 +1,6 @@
 //! Exit statuses, one meaning each.
 
-use atname_indexer::follow;
+use atname_indexer as indexer;
 use atname_node::NodeError;
 use atname_protocol::NameError;
 use atname_registrar as registrar;
@@ -91,13 +91,11 @@ pub(crate) fn status(error: &anyhow::Error) -> ExitCode {
         if let Some(failure) = cause.downcast_ref::<Failure>() {
             return Some(failure.status);
         }
-        if let Some(error) = cause.downcast_ref::<follow::Error>() {
+        if let Some(error) = cause.downcast_ref::<indexer::Error>() {
             return Some(match error {
-                follow::Error::Store(_) | follow::Error::Block(_) | follow::Error::Thread(_) => {
-                    Status::Failed
-                }
-                follow::Error::Node(error) => of_node(error),
-                follow::Error::NodeBehind { .. } => Status::NotReady,
+                indexer::Error::Node(error) => of_node(error),
+                indexer::Error::NodeBehind { .. } => Status::NotReady,
+                _ => Status::Failed,
             });
         }
         if let Some(error) = cause.downcast_ref::<NodeError>() {

@@ -1,5 +1,7 @@
 //! `atname`: a registry of usernames on Bitcoin, from one binary.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
 mod args;
 mod commands;
 mod config;

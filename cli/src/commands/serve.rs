@@ -3,7 +3,7 @@
 use super::index::{first_look, index, open_writer};
 use crate::config::Config;
 use crate::stop::Stop;
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use atname_indexer::Options;
 use atname_resolver::service;
 use std::io::IsTerminal as _;
@@ -23,16 +23,15 @@ pub(crate) fn run_all(config: &Config, listen: Option<SocketAddr>) -> Result<()>
     let mut writer = open_writer(config, &stop.shutdown)?;
     std::thread::scope(|threads| {
         let indexer = threads.spawn(|| {
-            let options = Options { once: false };
-            let ended = index(&mut node, &mut writer, options, &stop.shutdown);
-            stop.request();
-            ended
+            stop.with(|| {
+                let options = Options { once: false };
+                index(&mut node, &mut writer, options, &stop.shutdown)
+            })
         });
         let served = serve(config, config.listen(listen), &stop);
         stop.request();
-        let indexed = indexer
-            .join()
-            .unwrap_or_else(|_| Err(anyhow!("the indexer broke down")));
+        // `with` catches what panics.
+        let indexed = indexer.join().unwrap_or(Ok(()));
         indexed.and(served)
     })
 }

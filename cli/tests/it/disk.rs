@@ -5,13 +5,18 @@ use crate::atname::{Atname, Run, finish};
 use crate::crash::{as_from_scratch, lively};
 use crate::witness::{Witness, is_true};
 use atname_tests::bitcoind::Bitcoind;
+use atname_tests::faults::{Fault, Faults};
 use atname_tests::truth::Truth;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Blocks of 512 bytes, which is what `ulimit -f` of a shell counts in.
 const LIMITS: [u32; 8] = [1, 8, 40, 64, 90, 150, 250, 400];
+
+const ONCE: [&str; 2] = ["index", "--once"];
 
 /// What comes of a write beyond the limit.
 #[derive(Clone, Copy)]
@@ -23,7 +28,7 @@ enum Beyond {
 }
 
 /// Runs atname in a shell that lets no file grow beyond so many blocks.
-fn limited(atname: &Atname, blocks: u32, beyond: Beyond) -> Run {
+fn limited(atname: &Atname, arguments: &[&str], blocks: u32, beyond: Beyond) -> Run {
     let mut command = Command::new("sh");
     let trap = match beyond {
         Beyond::Fails => "trap '' XFSZ; ",
@@ -34,7 +39,7 @@ fn limited(atname: &Atname, blocks: u32, beyond: Beyond) -> Run {
         &format!("{trap}ulimit -f {blocks}; exec \"$@\""),
         "sh",
     ]);
-    through(&mut command, &atname.command(&["index", "--once"]))
+    through(&mut command, &atname.command(arguments))
 }
 
 /// Runs a command by way of another that takes it as its last arguments.
@@ -88,7 +93,7 @@ fn a_full_disk_ends_in_a_sentence_and_the_next_start_goes_on() {
     let witness = Witness::of(atname.db());
     let mut failures = 0;
     for blocks in LIMITS {
-        let run = limited(&atname, blocks, Beyond::Fails);
+        let run = limited(&atname, &ONCE, blocks, Beyond::Fails);
         if run.status != 0 {
             failed_with_a_sentence(&run);
             let file = atname.db().display().to_string();
@@ -105,12 +110,43 @@ fn a_full_disk_ends_in_a_sentence_and_the_next_start_goes_on() {
     let before = atname.done(&["export"]);
     node.mine(3).unwrap();
     truth.learn(&node).unwrap();
-    failed_with_a_sentence(&limited(&atname, 1, Beyond::Fails));
+    failed_with_a_sentence(&limited(&atname, &ONCE, 1, Beyond::Fails));
     assert_eq!(atname.done(&["export"]), before);
     is_true(&atname.db(), &truth);
     atname.done(&["index", "--once"]);
     as_from_scratch(&node, &atname.db());
     witness.testify(&truth);
+}
+
+/// In a catch-up that takes long enough, a thread commits: what it met is told, and on which file.
+#[test]
+fn a_disk_that_is_full_for_the_thread_that_commits_is_told() {
+    let Chain { node, truth } = chain();
+    let atname = Atname::with_cookie(&node);
+    let faults = Faults::before(&node.url()).unwrap();
+    // Most blocks come at once and wait for the first commit of the thread; the others come so late that
+    // the thread is to commit again.
+    let fetched = AtomicUsize::new(0);
+    faults.set(move |request| match request.block() {
+        Some(_) if fetched.fetch_add(1, Ordering::SeqCst) >= 145 => {
+            Fault::Late(Duration::from_secs(1))
+        }
+        _ => Fault::Pass,
+    });
+    // Room for the schema, and not for these blocks.
+    let arguments = ["--node", &faults.url(), "index", "--once"];
+    let run = limited(&atname, &arguments, 160, Beyond::Fails);
+    faults.heal();
+    failed_with_a_sentence(&run);
+    let last = run.err.lines().last().unwrap_or_default();
+    let file = atname.db().display().to_string();
+    assert!(
+        last.contains(&file) && !last.contains("opened again"),
+        "{run:?}"
+    );
+    whatever_is_there_is_true(&atname, &truth);
+    atname.done(&arguments);
+    as_from_scratch(&node, &atname.db());
 }
 
 #[test]
@@ -119,7 +155,7 @@ fn ended_in_the_middle_of_a_write_it_goes_on() {
     let atname = Atname::with_node(&node);
     let mut ended = 0;
     for blocks in LIMITS {
-        let run = limited(&atname, blocks, Beyond::Kills);
+        let run = limited(&atname, &ONCE, blocks, Beyond::Kills);
         // A shell gives 128 and the number of the signal, and so does no status of ours.
         ended += u32::from(run.status < 0 || run.status > 128);
         assert!(!run.err.contains("panicked"), "{run:?}");

@@ -202,6 +202,9 @@ Ctrl-C loses nothing: `atname resume cjb` goes on. Exit status: 3 unfinished; 4 
     Export(Export),
     /// Show tip, digest, counts and the node
     Status,
+    /// Check the database against its own digests, and everything in it that follows from them
+    #[command(name = "verify-db")]
+    VerifyDb,
 }
 
 #[derive(Debug, clap::Args)]

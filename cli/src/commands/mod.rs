@@ -11,6 +11,7 @@ mod resume;
 mod serve;
 mod show;
 mod status;
+mod verify_db;
 
 use crate::args::{Args, Command};
 use crate::config::Config;
@@ -36,6 +37,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Command::Jobs => resume::list(&config()?),
         Command::Abandon(arguments) => resume::give_up(&config()?, &arguments.name),
         Command::Status => status::run(&config()?),
+        Command::VerifyDb => verify_db::run(&config()?),
     }
 }
 

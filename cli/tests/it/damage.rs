@@ -128,7 +128,12 @@ fn a_damaged_database_ends_in_a_sentence() {
         match (exported.status, verified(&bad.db())) {
             (0, Ok(())) if exported.out == told => harmless += 1,
             (0, Ok(())) => assert_eq!(rows(&bad.db(), NonZeroU32::MIN).unwrap(), held, "{what}"),
-            (0, Err(_)) => found += 1,
+            (0, Err(_)) => {
+                let verified = run(&bad, &["verify-db"]);
+                assert_eq!(verified.status, 1, "{what}: {verified:?}");
+                is_in_order(&verified, &what);
+                found += 1;
+            }
             (_, Err(_)) => refused += 1,
             (_, Ok(())) => panic!("{what}: {exported:?}"),
         }

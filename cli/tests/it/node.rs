@@ -79,6 +79,15 @@ fn from_a_chain_to_every_answer() {
     assert_eq!(status["tip"]["digest"], answer["tip"]["digest"]);
     assert!(atname.done(&["status"]).contains("in sync       yes"));
 
+    let verified = object(&atname.done(&["verify-db", "--json"]));
+    assert_eq!(verified["digest"], answer["tip"]["digest"]);
+    assert_eq!(
+        (&verified["height"], &verified["names"]),
+        (&103.into(), &1.into())
+    );
+    let digest = verified["digest"].as_str().unwrap();
+    assert!(atname.done(&["verify-db"]).contains(digest));
+
     // Revoked by its owner: the claim's output 0, and zeros.
     let record = atname_protocol::Record::Claim {
         name: cjb.name,

@@ -501,7 +501,7 @@ fn the_sentences_that_are_explained_are_those_that_are_said() {
     let sources: Vec<String> = [
         "node/src/error.rs",
         "store/src/error.rs",
-        "indexer/src/follow.rs",
+        "indexer/src/error.rs",
     ]
     .map(|name| unfolded(read(name)))
     .into();

@@ -66,6 +66,11 @@ pub enum Error {
          or use another file with --db", .0.display()
     )]
     Locked(PathBuf),
+    /// Another process has locked the file for longer than a reader waits.
+    #[error(
+        "{} is locked by another process: try again; if it goes on, see which process has it open", .0.display()
+    )]
+    Busy(PathBuf),
     /// A block was offered that does not stand on the tip.
     #[error("block {offered} does not follow the tip of the database, {tip}")]
     NotOnTip {
@@ -132,6 +137,14 @@ impl From<rusqlite::Error> for Error {
 }
 
 impl Error {
+    /// The same for a reader, which a second writer would not disturb.
+    pub(crate) fn for_reader(self) -> Error {
+        match self {
+            Error::Locked(path) => Error::Busy(path),
+            other => other,
+        }
+    }
+
     /// Gives an error of SQLite the name of its file and the sentence it deserves.
     pub(crate) fn on(path: &std::path::Path, error: rusqlite::Error) -> Error {
         use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, NotADatabase, Unknown};

@@ -291,3 +291,35 @@ fn the_log_stays_for_readers_when_the_writer_is_closed() {
         assert!(Path::new(&log).exists(), "{end} is gone");
     }
 }
+
+/// What a reader is told is not that it should stop the indexer.
+#[test]
+fn a_reader_that_meets_a_lock_is_told_to_try_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("atname.sqlite");
+    drop(Writer::open(&path, Network::Regtest.params()).unwrap());
+    let other = Connection::open(&path).unwrap();
+    other
+        .execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT")
+        .unwrap();
+    let error = Reader::open(&path).err().unwrap();
+    assert!(matches!(error, Error::Busy(_)), "{error}");
+    assert!(!error.to_string().contains("index"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_fifo_is_refused_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("atname.sqlite");
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    for error in [
+        Reader::open(&path).err().unwrap(),
+        Writer::open(&path, Network::Regtest.params())
+            .err()
+            .unwrap(),
+    ] {
+        assert!(error.to_string().contains("not a regular file"), "{error}");
+    }
+}

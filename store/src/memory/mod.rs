@@ -6,15 +6,15 @@
 //! | --- | --- |
 //! | `fingerprint` | outpoints and names as five bytes |
 //! | `index` | the effects at a fingerprint, eleven bytes each |
-//! | `presence` | the last version of each name, by name and by owner coin |
+//! | `names` | the last version of each name, by name and by owner coin |
 //! | `reservations` | what a claim in the next block can open |
 
 mod fingerprint;
 mod index;
-mod presence;
+mod names;
 mod reservations;
 
 pub use fingerprint::{Fingerprint, Fingerprints};
 pub(crate) use index::MOST_EFFECTS;
-pub(crate) use presence::{Last, Presence};
+pub(crate) use names::{Last, NameIndex};
 pub(crate) use reservations::Reservations;

@@ -1,14 +1,14 @@
 //! The numbers of services, of which a chain has few that are in use.
 
 use super::Writer;
+use crate::columns::EffectNumber;
 use crate::error::Result;
-use crate::rows::EffectNumber;
 use atname_protocol::Service;
 use rusqlite::OptionalExtension as _;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-/// Services that are remembered. Anybody can make more of them.
+/// Services that are kept in memory. Anybody can make more of them.
 const MOST: usize = 1000;
 
 /// Services that were asked for lately, and their `service_id`.
@@ -16,7 +16,7 @@ const MOST: usize = 1000;
 pub(super) struct Services(RefCell<HashMap<Service, i64>>);
 
 impl Services {
-    /// Forgets all of them: some may have been taken back.
+    /// Drops all of them: some may have been disconnected.
     pub(super) fn clear(&self) {
         self.0.borrow_mut().clear();
     }
@@ -40,11 +40,11 @@ impl Writer {
         if let Some(id) = self.services.get(service) {
             return Ok(Some(id));
         }
-        let waiting = self.waiting().find_map(|rows| rows.service_id(service));
-        let found = match waiting {
+        let unwritten = self.unwritten().find_map(|rows| rows.service_id(service));
+        let found = match unwritten {
             Some(id) => Some(id),
             None => self
-                .disk
+                .committer
                 .db()?
                 .prepare_cached("SELECT service_id FROM services WHERE service = ?1")?
                 .query_row([service.as_str()], |row| row.get(0))
@@ -66,7 +66,7 @@ impl Writer {
         if let Some(id) = self.service_id(service)? {
             return Ok(id);
         }
-        self.pending.add_service(*service, effect);
+        self.batch.add_service(*service, effect);
         self.services.remember(*service, effect);
         Ok(effect)
     }

@@ -2,15 +2,15 @@
 
 use super::index::Index;
 use super::{Fingerprint, Fingerprints};
+use crate::columns::{EffectNumber, outpoint};
 use crate::error::Result;
-use crate::rows::{EffectNumber, outpoint};
 use atname_protocol::{Name, OutPoint};
 use rusqlite::Connection;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 /// The last versions of names. What it finds may be of another name or outpoint with the same
 /// fingerprint: the version itself tells.
-pub(crate) struct Presence {
+pub(crate) struct NameIndex {
     fingerprints: Fingerprints,
     names: Index,
     coins: Index,
@@ -24,10 +24,10 @@ pub(crate) struct Last {
     pub(crate) coin: Option<OutPoint>,
 }
 
-impl Presence {
+impl NameIndex {
     /// That of a registry without names.
-    pub(crate) fn empty() -> Presence {
-        Presence {
+    pub(crate) fn empty() -> NameIndex {
+        NameIndex {
             fingerprints: Fingerprints::new(),
             names: Index::default(),
             coins: Index::default(),
@@ -89,7 +89,7 @@ impl Presence {
         old: Option<Last>,
         new: Option<Last>,
     ) {
-        let Presence {
+        let NameIndex {
             fingerprints,
             names,
             coins,

@@ -1,9 +1,9 @@
 //! Whether a name is final: a property of the tip, found for a service once in a snapshot.
 
+use super::cache;
+use crate::columns::{EffectNumber, last_effect, position};
 use crate::error::Result;
-use crate::memo;
-use crate::reader::{Entry, Snapshot};
-use crate::rows::{EffectNumber, last_effect, position};
+use crate::read::{Entry, Snapshot};
 use atname_protocol::rules::{self, Finality};
 use atname_protocol::{Height, Position};
 use std::num::NonZeroU32;
@@ -40,13 +40,13 @@ impl Snapshot<'_> {
             return Ok(None);
         };
         let key = (service_id, judged);
-        if let Some(found) = self.memo().borrow().unopened.get(&key) {
+        if let Some(found) = self.cache().borrow().unopened.get(&key) {
             return Ok(*found);
         }
         let found = self
             .find_earliest_unopened(service_id, judged)
             .map_err(|error| self.failed(error))?;
-        memo::remember(&mut self.memo().borrow_mut().unopened, key, found);
+        cache::insert(&mut self.cache().borrow_mut().unopened, key, found);
         Ok(found)
     }
 

@@ -1,4 +1,4 @@
-//! What the image forgets: too much shows in the registry, too little only in memory.
+//! What expires: too much of it shows in the registry, too little only in memory.
 
 use super::*;
 use crate::Writer;
@@ -34,7 +34,7 @@ fn kept(reservations: &Reservations) -> Vec<Height> {
         .values()
         .flat_map(|group| match group {
             Group::One { at, .. } => vec![at.height],
-            Group::Many(crowd) => crowd.all.iter().map(|at| at.height).collect(),
+            Group::Many(equal) => equal.all.iter().map(|at| at.height).collect(),
         })
         .collect();
     heights.sort_unstable();

@@ -127,10 +127,17 @@ pub(crate) fn reader(path: &Path) -> Result<(Connection, Params)> {
 }
 
 fn connection(path: &Path, access: OpenFlags) -> Result<Connection> {
-    if path.is_dir() {
+    // Opening a FIFO would wait for somebody to write into it.
+    if let Some(kind) = std::fs::metadata(path).ok().map(|meta| meta.file_type())
+        && !kind.is_file()
+    {
+        let reason = match kind.is_dir() {
+            true => std::io::ErrorKind::IsADirectory.into(),
+            false => std::io::Error::other("it is not a regular file"),
+        };
         return Err(Error::Io {
             path: path.into(),
-            reason: std::io::ErrorKind::IsADirectory.into(),
+            reason,
         });
     }
     // No SQLITE_OPEN_URI: a path with a question mark in it is a path.

@@ -1,10 +1,10 @@
 //! Whether the file still says what its digests were taken over. SQLite notices a page that is torn,
 //! but not a byte that is another one within a value; the digests do.
 
+use crate::columns::{Column, EffectNumber, outpoint, position};
 use crate::error::{Error, Result, one_line};
-use crate::open;
-use crate::reader::Snapshot;
-use crate::rows::{Column, EffectNumber, outpoint, position};
+use crate::read::Snapshot;
+use crate::schema;
 use atname_protocol::{BlockHash, Digest, Effect, Height, Name, QualifiedName, Service};
 use rusqlite::{Connection, Row, Statement};
 use std::collections::HashMap;
@@ -113,7 +113,7 @@ impl Snapshot<'_> {
                 .collect()
         };
         let found = read(self.db()).map_err(|error| self.failed(error))?;
-        let written = open::empty(self.path())?;
+        let written = schema::empty(self.path())?;
         match read(&written).map_err(|error| self.failed(error))? == found {
             true => Ok(()),
             false => Err(self.damaged("its schema is another".into())),

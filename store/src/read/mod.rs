@@ -1,9 +1,29 @@
 //! Readers: they open the file read-only, wait for nobody, and see the registry at one tip.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | `resolve` | what a resolver answers of a name, with the fewest reads |
+//! | `finality` | whether a name is final |
+//! | `pinned` | a reader that keeps its snapshot from question to question |
+//! | `lookups` | what the rules ask, for tools that run them before they send |
+//! | `verify` | the file against its own digests |
+//! | `cache` | what a reader has found out about its snapshot |
 
+mod cache;
+mod finality;
+mod lookups;
+mod pinned;
+mod resolve;
+mod verify;
+
+pub use pinned::Held;
+pub use resolve::Standing;
+
+use cache::Cache;
+
+use crate::columns::{Column, outpoint, position, qualified};
 use crate::error::{Error, Result};
-use crate::memo::Memo;
-use crate::open;
-use crate::rows::{Column, outpoint, position, qualified};
+use crate::schema;
 use atname_protocol::{
     BlockHash, Digest, Height, Key, OutPoint, Params, Position, QualifiedName, Service, Txid,
 };
@@ -16,15 +36,15 @@ pub struct Reader {
     db: Connection,
     path: PathBuf,
     params: Params,
-    memo: RefCell<Memo>,
+    cache: RefCell<Cache>,
 }
 
-/// The registry at one tip, however many blocks are connected meanwhile. Hold it briefly: the
-/// database's log cannot be cut while somebody reads from its start.
+/// The registry at one tip, however many blocks are connected meanwhile. Keep it briefly: a read
+/// transaction blocks the WAL reset.
 pub struct Snapshot<'r> {
     reader: &'r Reader,
     present: Present,
-    /// What ends with it; `None` where it is [`Held`](crate::Held) by somebody else.
+    /// Its read transaction; `None` where a [`Held`] reader keeps it open.
     _transaction: Option<Transaction<'r>>,
 }
 
@@ -115,12 +135,12 @@ impl Reader {
     /// # Errors
     /// Where there is none, or it is not of this program's version.
     pub fn open(path: &Path) -> Result<Reader> {
-        let (db, params) = open::reader(path)?;
+        let (db, params) = schema::reader(path).map_err(Error::for_reader)?;
         Ok(Reader {
             db,
             path: path.into(),
             params,
-            memo: RefCell::default(),
+            cache: RefCell::default(),
         })
     }
 
@@ -154,9 +174,9 @@ impl Reader {
         }
     }
 
-    /// Reads how far the registry is. What was remembered of another transaction is forgotten.
+    /// Reads how far the registry is. The cache of another snapshot is emptied.
     pub(crate) fn present(&self) -> rusqlite::Result<Present> {
-        self.memo.take();
+        self.cache.take();
         let tip = self
             .db
             .prepare_cached("SELECT height, hash, digest FROM blocks ORDER BY height DESC LIMIT 1")?
@@ -197,12 +217,12 @@ impl Reader {
         &self.db
     }
 
-    pub(crate) fn memo(&self) -> &RefCell<Memo> {
-        &self.memo
+    pub(crate) fn cache(&self) -> &RefCell<Cache> {
+        &self.cache
     }
 
     pub(crate) fn failed(&self, error: rusqlite::Error) -> Error {
-        Error::on(&self.path, error)
+        Error::on(&self.path, error).for_reader()
     }
 }
 
@@ -346,8 +366,8 @@ impl Snapshot<'_> {
         self.reader.db()
     }
 
-    pub(crate) fn memo(&self) -> &RefCell<Memo> {
-        self.reader.memo()
+    pub(crate) fn cache(&self) -> &RefCell<Cache> {
+        self.reader.cache()
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -1,11 +1,11 @@
-//! One effect, one row of the log, and what is in memory moved along with it.
+//! One effect, one row of the effect log, and the same change of what is in memory.
 
 use super::Writer;
-use super::pending::{Opening, Reservation, Version};
+use super::batch::{Opening, Reservation, Version};
+use crate::columns::EffectNumber;
 use crate::error::Result;
-use crate::image::{Last, MOST_EFFECTS};
-use crate::reader::VersionKind;
-use crate::rows::EffectNumber;
+use crate::memory::{Last, MOST_EFFECTS};
+use crate::read::VersionKind;
 use atname_protocol::state::State;
 use atname_protocol::{Commitment, Effect, Key, OutPoint, Position, QualifiedName, Service};
 
@@ -83,8 +83,8 @@ impl State for Writer {
 
 impl Writer {
     fn next_effect(&mut self) -> Result<EffectNumber> {
-        // One block can have more effects than should wait in memory.
-        if self.pending.is_full() {
+        // One block can have more effects than should be kept in memory.
+        if self.batch.is_full() {
             self.spill()?;
         }
         if self.last_effect + 1 >= MOST_EFFECTS {
@@ -97,7 +97,7 @@ impl Writer {
     fn reserve(&mut self, at: Position, service: Service, commitment: Commitment) -> Result<()> {
         let effect = self.next_effect()?;
         let service_id = self.service_id_or_new(&service, effect)?;
-        self.pending.reserve(Reservation {
+        self.batch.reserve(Reservation {
             position: at,
             service_id,
             commitment,
@@ -118,7 +118,7 @@ impl Writer {
     ) -> Result<()> {
         let reserved = self.reservation(reservation)?;
         self.next_effect()?;
-        self.pending.open(Opening {
+        self.batch.open(Opening {
             tx_index: at.index,
             reservation: reserved,
         });
@@ -151,12 +151,11 @@ impl Writer {
             effect,
             coin: version.owner,
         });
-        self.presence
-            .replace(service_id, name.name(), old, Some(new));
+        self.names.replace(service_id, name.name(), old, Some(new));
         let sets_key = setting.key_and_script.is_some();
         let is_claim = setting.reservation.is_some();
         let (key, owner_script) = setting.key_and_script.unzip();
-        self.pending.set(Version {
+        self.batch.set(Version {
             position,
             kind: setting.kind,
             service_id,

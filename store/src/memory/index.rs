@@ -1,7 +1,7 @@
 //! A map from fingerprints to the numbers of effects, ten bytes an entry.
 
 use super::Fingerprint;
-use crate::rows::EffectNumber;
+use crate::columns::EffectNumber;
 use hashbrown::HashTable;
 
 /// Effects are numbered below this: five bytes hold a number.

@@ -1,18 +1,19 @@
-//! Rows that are decided and not yet in SQLite. In a catch-up most of a registry's changes are soon
-//! changed again: a reservation is opened, a name updated. Written together, each costs one row.
+//! Rows that are not written to SQLite yet. In a catch-up most of what is pointed at changes again soon: a
+//! reservation is opened, a name updated. Written together, each costs one row.
 
 use super::BlockHeader;
-use crate::reader::VersionKind;
-use crate::rows::EffectNumber;
+use crate::columns::EffectNumber;
+use crate::read::VersionKind;
 use atname_protocol::{
     BlockHash, Commitment, Digest, Height, Key, OutPoint, Position, QualifiedName, Service,
 };
 use std::collections::HashMap;
 
-/// What waits at the most: rows, up to 250 bytes each, and bytes of owner scripts.
+/// A full batch: rows, up to 250 bytes each, and bytes of owner scripts.
 const ROWS: usize = 90_000;
 const BYTES: usize = 4 << 20;
-/// What is worth a transaction of its own, and what is not to be added to while one is on its way.
+/// Rows that are worth a transaction of their own, and rows to which none are added while another batch is
+/// in flight.
 const WORTH: usize = 40_000;
 const MANY: usize = 50_000;
 
@@ -45,7 +46,7 @@ pub(super) struct Version {
     pub(super) claim: Option<EffectNumber>,
 }
 
-/// Which table an effect has its row in, and its place among those that wait for it.
+/// Which table an effect has its row in, and its place among the rows of that table here.
 #[derive(Clone, Copy)]
 enum Row {
     Reservation(usize),
@@ -61,10 +62,10 @@ pub(super) struct Connected {
     pub(super) last_effect: EffectNumber,
 }
 
-/// The end of the log, and what goes with it.
+/// The end of the effect log, and what goes with it.
 #[derive(Default)]
-pub(super) struct Pending {
-    /// Number of the last effect before it.
+pub(super) struct Batch {
+    /// Number of the last effect before this batch.
     written: EffectNumber,
     /// One row for each effect behind that.
     rows: Vec<Row>,
@@ -81,19 +82,19 @@ pub(super) struct Pending {
     pub(super) node: Option<(Height, BlockHash)>,
 }
 
-impl Pending {
-    /// Nothing, behind a log that ends with this effect.
-    pub(super) fn behind(written: EffectNumber) -> Pending {
-        Pending {
+impl Batch {
+    /// An empty batch, after the effect with this number.
+    pub(super) fn after(written: EffectNumber) -> Batch {
+        Batch {
             written,
-            ..Pending::default()
+            ..Batch::default()
         }
     }
 
-    /// Takes all of it, and leaves nothing behind it.
-    pub(super) fn take(&mut self) -> Pending {
-        let behind = Pending::behind(self.last());
-        std::mem::replace(self, behind)
+    /// Takes all of it, and leaves an empty batch.
+    pub(super) fn take(&mut self) -> Batch {
+        let next = Batch::after(self.last());
+        std::mem::replace(self, next)
     }
 
     /// The effect of the last row.
@@ -116,7 +117,7 @@ impl Pending {
         self.reservations.push((effect, reservation));
     }
 
-    /// Adds the row of the next effect, which opens a reservation that is here or was earlier.
+    /// Adds the row of the next effect, which opens a reservation of this batch or of an earlier one.
     pub(super) fn open(&mut self, opening: Opening) {
         let effect = self.last() + 1;
         let reservation = opening.reservation;
@@ -161,17 +162,17 @@ impl Pending {
         self.node = Some((height, hash));
     }
 
-    /// Whether so much waits that it has to be written.
+    /// Whether it has to be written before another row is added.
     pub(super) fn is_full(&self) -> bool {
         self.rows.len() >= ROWS || self.bytes >= BYTES
     }
 
-    /// Whether so much waits that somebody should write it.
+    /// Whether it is worth a transaction.
     pub(super) fn is_worth_it(&self) -> bool {
         self.rows.len() >= WORTH || self.bytes >= BYTES / 4 || self.blocks.len() >= WORTH
     }
 
-    /// Whether so much waits that nothing should be added before what is on its way is written.
+    /// Whether no block should be added before the batch in flight is committed.
     pub(super) fn is_large(&self) -> bool {
         self.rows.len() >= MANY || self.bytes >= BYTES / 2 || self.blocks.len() >= MANY
     }
@@ -181,7 +182,7 @@ impl Pending {
         self.rows.get(usize::try_from(at).ok()?).copied()
     }
 
-    /// The version of an effect, if it waits.
+    /// The version of an effect, if it is here.
     pub(super) fn version(&self, effect: EffectNumber) -> Option<&Version> {
         match self.row(effect)? {
             Row::Version(at) => self.versions.get(at).map(|(_, version)| version),
@@ -189,7 +190,7 @@ impl Pending {
         }
     }
 
-    /// Where the reservation of an effect stands, if it waits.
+    /// Where the reservation of an effect stands, if it is here.
     pub(super) fn reserved(&self, effect: EffectNumber) -> Option<Position> {
         match self.row(effect)? {
             Row::Reservation(at) => self.reservations.get(at).map(|(_, row)| row.position),
@@ -197,7 +198,7 @@ impl Pending {
         }
     }
 
-    /// The number of a service, if it waits.
+    /// The number of a service, if it is here.
     pub(super) fn service_id(&self, service: &Service) -> Option<i64> {
         self.services.get(service).copied()
     }

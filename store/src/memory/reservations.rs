@@ -1,7 +1,7 @@
 //! The reservations of the last W blocks, by commitment.
 
+use crate::columns::{Column, EffectNumber, last_effect, position};
 use crate::error::Result;
-use crate::rows::{Column, EffectNumber, last_effect, position};
 use atname_protocol::{Commitment, Height, Params, Position, Service};
 use rusqlite::Connection;
 use std::collections::hash_map::Entry;
@@ -25,11 +25,11 @@ struct Listed {
 /// Equal reservations: nearly always one, and as many as somebody likes.
 enum Group {
     One { at: Position, opened: bool },
-    Many(Box<Crowd>),
+    Many(Box<Equal>),
 }
 
 #[derive(Default)]
-struct Crowd {
+struct Equal {
     all: BTreeSet<Position>,
     unopened: BTreeSet<Position>,
 }
@@ -37,24 +37,24 @@ struct Crowd {
 impl Group {
     fn insert(&mut self, new: Position) {
         if let Group::One { at, opened } = *self {
-            let mut crowd = Crowd::default();
-            crowd.all.insert(at);
+            let mut equal = Equal::default();
+            equal.all.insert(at);
             if !opened {
-                crowd.unopened.insert(at);
+                equal.unopened.insert(at);
             }
-            *self = Group::Many(Box::new(crowd));
+            *self = Group::Many(Box::new(equal));
         }
-        if let Group::Many(crowd) = self {
-            crowd.all.insert(new);
-            crowd.unopened.insert(new);
+        if let Group::Many(equal) = self {
+            equal.all.insert(new);
+            equal.unopened.insert(new);
         }
     }
 
     fn open(&mut self, reservation: Position) {
         match self {
             Group::One { at, opened } => *opened |= *at == reservation,
-            Group::Many(crowd) => {
-                crowd.unopened.remove(&reservation);
+            Group::Many(equal) => {
+                equal.unopened.remove(&reservation);
             }
         }
     }
@@ -62,7 +62,7 @@ impl Group {
     fn earliest(&self, within: Range<Position>) -> Option<Position> {
         match self {
             Group::One { at, .. } => Some(*at).filter(|at| within.contains(at)),
-            Group::Many(crowd) => crowd.all.range(within).next().copied(),
+            Group::Many(equal) => equal.all.range(within).next().copied(),
         }
     }
 
@@ -70,25 +70,25 @@ impl Group {
         match self {
             Group::One { opened: true, .. } => Vec::new(),
             Group::One { at, .. } => Vec::from_iter(Some(*at).filter(|at| within.contains(at))),
-            Group::Many(crowd) => crowd.unopened.range(within).copied().collect(),
+            Group::Many(equal) => equal.unopened.range(within).copied().collect(),
         }
     }
 
-    /// Forgets those before a position; says whether none is left.
+    /// Drops those before a position; says whether none is left.
     fn expire(&mut self, before: Position) -> bool {
         match self {
             Group::One { at, .. } => *at < before,
-            Group::Many(crowd) => {
-                crowd.all = crowd.all.split_off(&before);
-                crowd.unopened = crowd.unopened.split_off(&before);
-                crowd.all.is_empty()
+            Group::Many(equal) => {
+                equal.all = equal.all.split_off(&before);
+                equal.unopened = equal.unopened.split_off(&before);
+                equal.all.is_empty()
             }
         }
     }
 }
 
 impl Reservations {
-    /// Reads those that are live behind `tip`.
+    /// Reads those that are live for a claim after `tip`.
     pub(crate) fn load(db: &Connection, params: &Params, tip: Height) -> Result<Reservations> {
         let mut reservations = Reservations::default();
         let before = last_effect_below(db, expired(params, tip))?;
@@ -165,7 +165,7 @@ impl Reservations {
         }
     }
 
-    /// Forgets those that no claim behind `tip` can open.
+    /// Drops those that no claim after `tip` can open.
     pub(crate) fn expire(&mut self, params: &Params, tip: Height) {
         let live = self.by_height.split_off(&expired(params, tip));
         for (height, block) in std::mem::replace(&mut self.by_height, live) {
@@ -185,7 +185,7 @@ impl Reservations {
     }
 }
 
-/// The first height whose reservations are live for a claim behind `tip`.
+/// The first height whose reservations are live for a claim after `tip`.
 fn expired(params: &Params, tip: Height) -> Height {
     atname_protocol::rules::live(params, tip.saturating_add(1)).start
 }

@@ -1,23 +1,33 @@
-//! The one writer: connects blocks to the tip, takes them back, and commits.
+//! The one writer: connects blocks to the tip, disconnects them, and commits.
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | `apply` | one effect, one row of the effect log |
+//! | `undo` | disconnects the tip |
+//! | `batch` | rows that are not written yet |
+//! | `insert` | writes a batch |
+//! | `commit` | the connection that writes, on this thread or on one that commits |
+//! | `lookups` | what the rules ask |
+//! | `services` | the numbers of services |
 
 mod apply;
-mod disk;
+mod batch;
+mod commit;
+mod insert;
 mod lookups;
-mod pending;
 mod services;
 mod undo;
-mod write;
 
+use crate::columns::{Column, EffectNumber};
 use crate::error::{Error, Result};
-use crate::image::{Fingerprint, Fingerprints, MOST_EFFECTS, Presence, Reservations};
-use crate::open;
-use crate::reader::Tip;
-use crate::rows::{Column, EffectNumber};
+use crate::memory::{Fingerprint, Fingerprints, MOST_EFFECTS, NameIndex, Reservations};
+use crate::read::Tip;
+use crate::schema;
 use atname_protocol::digest::BlockDigest;
 use atname_protocol::{BlockHash, Digest, Height, Params, Position, Transaction, state};
-use disk::Disk;
-use lookups::Recent;
-use pending::Pending;
+use batch::Batch;
+use commit::Committer;
+use lookups::VersionCache;
 use rusqlite::OptionalExtension as _;
 use services::Services;
 use std::fs::{File, TryLockError};
@@ -25,20 +35,22 @@ use std::path::{Path, PathBuf};
 
 /// The one process that writes a registry.
 ///
-/// Nothing that it does is seen by readers before [`Writer::commit`] or [`Writer::commit_behind`]; what
-/// was handed to neither when it is dropped never happened.
+/// Readers see nothing of what it does before [`Writer::commit`] or [`Writer::commit_behind`]; what was
+/// handed to neither when it is dropped never happened.
 pub struct Writer {
-    disk: Disk,
+    committer: Committer,
     path: PathBuf,
     params: Params,
     tip: Option<Tip>,
     last_effect: EffectNumber,
-    pending: Pending,
+    /// Rows that are not written yet.
+    batch: Batch,
     services: Services,
-    recent: Recent,
-    presence: Presence,
-    /// `None` once a block was taken back: they are read again before the next is connected.
+    versions: VersionCache,
+    names: NameIndex,
+    /// `None` once a block was disconnected: they are read again before the next is connected.
     reservations: Option<Reservations>,
+    /// Whether an error left memory and database different.
     poisoned: bool,
     _lock: File,
 }
@@ -71,27 +83,27 @@ impl Writer {
     /// to another writer. A file that is refused is left as it was.
     pub fn open(path: &Path, params: &Params) -> Result<Writer> {
         // What is refused gets no lock file beside it either.
-        open::inspect(path, params)?;
+        schema::inspect(path, params)?;
         let lock = lock(path)?;
-        let db = open::writer(path, params)?;
+        let db = schema::writer(path, params)?;
         let mut writer = Writer {
-            presence: Presence::empty(),
-            disk: Disk::new(path.into(), db),
+            names: NameIndex::empty(),
+            committer: Committer::new(path.into(), db),
             path: path.into(),
             params: *params,
             tip: None,
             last_effect: 0,
-            pending: Pending::default(),
+            batch: Batch::default(),
             services: Services::default(),
-            recent: Recent::default(),
+            versions: VersionCache::default(),
             reservations: None,
             poisoned: false,
             _lock: lock,
         };
         writer.read_tip()?;
         writer
-            .presence
-            .load(writer.disk.db()?, writer.last_effect)
+            .names
+            .load(writer.committer.db()?, writer.last_effect)
             .map_err(|error| at(path, error))?;
         Ok(writer)
     }
@@ -129,7 +141,7 @@ impl Writer {
         }
         if self.reservations.is_none() {
             let tip = header.height.saturating_sub(1);
-            let live = Reservations::load(self.disk.db()?, &self.params, tip)
+            let live = Reservations::load(self.committer.db()?, &self.params, tip)
                 .map_err(|error| at(&self.path, error))?;
             self.reservations = Some(live);
         }
@@ -147,10 +159,10 @@ impl Writer {
 
     /// What makes the fingerprints for [`Block::may_spend_owner_coin`].
     pub fn fingerprints(&self) -> &Fingerprints {
-        self.presence.fingerprints()
+        self.names.fingerprints()
     }
 
-    /// Takes the tip back: every effect of the block is undone.
+    /// Disconnects the tip: every effect of the block is undone.
     ///
     /// # Errors
     /// Where the database cannot be written.
@@ -161,62 +173,62 @@ impl Writer {
     /// Notes how far the node is: its height, or the height it is on its way to, and the hash of its
     /// tip. It is written with the next commit.
     pub fn note_node(&mut self, height: Height, hash: &BlockHash) {
-        self.pending.note_node(height, *hash);
+        self.batch.note_node(height, *hash);
     }
 
-    /// Shows readers everything since the last commit, at once.
+    /// Commits everything since the last commit, at once.
     ///
     /// # Errors
-    /// Where the database cannot be written, a full disk for one: nothing of it is shown then.
+    /// Where the database cannot be written, a full disk for one: readers see nothing of it then.
     pub fn commit(&mut self) -> Result<()> {
         self.guarded(|writer| {
-            writer.disk.settle()?;
-            if !writer.pending.is_empty() {
+            writer.committer.join()?;
+            if !writer.batch.is_empty() {
                 writer.spill()?;
             }
-            writer.disk.commit()
+            writer.committer.commit()
         })
     }
 
-    /// As [`Writer::commit`] does, but on a thread of its own while the next blocks are connected; one
-    /// batch of blocks at a time, and only when enough of them are waiting or it is `due`.
+    /// As [`Writer::commit`] does, but on a thread of its own while the next blocks are connected: one
+    /// batch of blocks at a time, and only when the batch is large enough or the commit is `due`.
     ///
-    /// Says whether a batch was begun. What it could not write is told by the next call that commits or
-    /// takes back; nothing is shown then of what came after it either.
+    /// Says whether a commit was begun. If it fails, the next call that commits or disconnects returns the
+    /// error, and readers see nothing of what came after it either.
     ///
     /// # Errors
     /// Where the database cannot be written.
     pub fn commit_behind(&mut self, due: bool) -> Result<bool> {
         self.check()?;
-        let wanted = due || self.pending.is_worth_it();
-        let may = !self.disk.is_busy() || self.pending.is_large();
+        let wanted = due || self.batch.is_worth_it();
+        let may = !self.committer.is_committing() || self.batch.is_large();
         if !wanted || !may {
             return Ok(false);
         }
-        if self.disk.in_transaction() {
+        if self.committer.in_transaction() {
             self.commit()?;
         } else {
-            self.guarded(|writer| writer.disk.send(&mut writer.pending))?;
+            self.guarded(|writer| writer.committer.commit_on_thread(&mut writer.batch))?;
         }
         Ok(true)
     }
 
-    /// Moves what was committed from SQLite's log into the file, as far as no reader needs the log, so
-    /// that the log begins anew. (The commit itself tries, but no reader has seen that commit then.)
-    /// Waits for nobody, and where it cannot, the log keeps what it has.
+    /// Makes a checkpoint: moves committed pages from the WAL into the file, as far as no reader's snapshot
+    /// needs them, so that the WAL can be reset. (SQLite tries at each commit, but then every reader is
+    /// still at the commit before.) It waits for nobody.
     pub fn checkpoint(&mut self) {
-        self.disk.checkpoint();
+        self.committer.checkpoint();
     }
 
-    /// Rows that are not in the file yet, or not for certain, the latest first.
-    fn waiting(&self) -> impl Iterator<Item = &Pending> {
-        std::iter::once(&self.pending).chain(self.disk.batch())
+    /// Batches whose rows are not in the file yet, or not for certain, the latest first.
+    fn unwritten(&self) -> impl Iterator<Item = &Batch> {
+        std::iter::once(&self.batch).chain(self.committer.in_flight())
     }
 
-    /// Writes what waits in a transaction that stays open: it is found in the file from now on.
+    /// Writes the batch in a transaction that stays open: its rows are found in the file from now on.
     fn spill(&mut self) -> Result<()> {
-        let db = self.disk.begin()?;
-        self.pending.take().write(db)
+        let db = self.committer.begin()?;
+        self.batch.take().write(db)
     }
 
     fn check(&self) -> Result<()> {
@@ -226,8 +238,8 @@ impl Writer {
         }
     }
 
-    /// Runs what changes both database and image. Where it fails they may differ, so nothing more is
-    /// taken; SQLite rolls back when the writer is dropped.
+    /// Runs what changes both database and memory. Where it fails they may differ, so the writer takes
+    /// nothing more; SQLite rolls back when it is dropped.
     fn guarded<T>(&mut self, change: impl FnOnce(&mut Writer) -> Result<T>) -> Result<T> {
         self.check()?;
         change(self).map_err(|error| {
@@ -238,7 +250,7 @@ impl Writer {
 
     fn read_tip(&mut self) -> Result<()> {
         let found = self
-            .disk
+            .committer
             .db()?
             .prepare_cached(
                 "SELECT height, hash, digest, last_effect FROM blocks ORDER BY height DESC LIMIT 1",
@@ -259,13 +271,13 @@ impl Writer {
             None => (None, 0),
         };
         self.check_length()?;
-        self.pending = Pending::behind(self.last_effect);
+        self.batch = Batch::after(self.last_effect);
         Ok(())
     }
 
     /// Every effect has a row: there cannot be more of them than bytes.
     fn check_length(&self) -> Result<()> {
-        let db = self.disk.db()?;
+        let db = self.committer.db()?;
         let number = |pragma: &str| {
             db.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))
                 .map_err(|error| Error::on(&self.path, error))
@@ -307,7 +319,7 @@ impl Block<'_> {
     /// Whether a transaction with these inputs may spend an owner coin. Where it does not, and carries no
     /// record, it has no effect and the rules need not see it.
     pub fn may_spend_owner_coin(&self, inputs: &[Fingerprint]) -> bool {
-        self.writer.presence.may_be_coins(inputs)
+        self.writer.names.may_be_coins(inputs)
     }
 
     /// Ends the block: it is the tip from now on. Returns how many effects it had.
@@ -322,7 +334,7 @@ impl Block<'_> {
             hash: self.header.hash,
             digest: self.digest.finish(),
         };
-        writer.pending.add_block(self.header, tip.digest);
+        writer.batch.add_block(self.header, tip.digest);
         if let Some(reservations) = &mut writer.reservations {
             reservations.expire(&writer.params, tip.height);
         }
@@ -333,16 +345,16 @@ impl Block<'_> {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // What is on its way is whole blocks: it may well arrive. Who dropped it is not waiting for more.
-        let _ = self.disk.settle();
-        // The log is not emptied by closing (open.rs): a copy of the main file alone should do.
+        // The batch in flight is whole blocks, and may well be committed. Nobody waits for its outcome.
+        let _ = self.committer.join();
+        // Closing makes no checkpoint (schema.rs), and a copy of the main file alone should do.
         self.checkpoint();
     }
 }
 
 impl Drop for Block<'_> {
     fn drop(&mut self) {
-        // A block that is given up half way has already changed the image.
+        // A block that is given up half way has already changed what is in memory.
         if self.writer.tip.map(|tip| tip.hash) != Some(self.header.hash) {
             self.writer.poisoned = true;
         }

@@ -1,10 +1,10 @@
 //! What a resolver says of a name, read by the shortest way: one look for its last version, which is
 //! also the one that set its key and its priority unless its owner has moved it.
 
+use super::cache;
+use crate::columns::{Column, EffectNumber, position};
 use crate::error::Result;
-use crate::memo;
-use crate::reader::Snapshot;
-use crate::rows::{Column, EffectNumber, position};
+use crate::read::Snapshot;
 use atname_protocol::rules::{self, Finality};
 use atname_protocol::{Height, Key, Position, QualifiedName, Service, Txid};
 use rusqlite::OptionalExtension as _;
@@ -70,7 +70,7 @@ impl Snapshot<'_> {
     }
 
     fn service_id(&self, service: &Service) -> rusqlite::Result<Option<i64>> {
-        if let Some(found) = self.memo().borrow().services.get(service) {
+        if let Some(found) = self.cache().borrow().services.get(service) {
             return Ok(*found);
         }
         let found = self
@@ -78,7 +78,7 @@ impl Snapshot<'_> {
             .prepare_cached("SELECT service_id FROM services WHERE service = ?1")?
             .query_row([service.as_str()], |row| row.get(0))
             .optional()?;
-        memo::remember(&mut self.memo().borrow_mut().services, *service, found);
+        cache::insert(&mut self.cache().borrow_mut().services, *service, found);
         Ok(found)
     }
 

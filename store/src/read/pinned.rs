@@ -1,14 +1,14 @@
-//! A reader that stays at one tip from question to question: to begin and end a transaction costs as
-//! much as to look up a name.
+//! A reader whose snapshot stays pinned from question to question: beginning and ending a transaction
+//! costs as much as looking up a name.
 
 use crate::error::Result;
-use crate::reader::{Present, Reader, Snapshot};
+use crate::read::{Present, Reader, Snapshot};
 use std::path::Path;
 
-/// A reader that holds its snapshot until it is told to look again or to let go.
+/// A reader with a pinned snapshot, until it is told to advance or to release it.
 ///
-/// While it holds one, the database's log is not begun anew: renew it soon after a commit, and
-/// release it when nobody asks.
+/// A pinned snapshot blocks the WAL reset: advance it soon after a commit, and release it when nobody
+/// asks.
 pub struct Held {
     reader: Reader,
     data_version: Option<i64>,
@@ -34,7 +34,7 @@ impl Held {
         })
     }
 
-    /// Goes to the registry as it is committed now, and says whether anybody has committed since
+    /// Advances to the registry as it is committed now, and says whether anybody has committed since
     /// it last did. It may say so where nothing has changed, and never the other way round.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl Held {
         }
     }
 
-    /// Lets go of the snapshot, where there is one.
+    /// Releases the snapshot, where there is one.
     pub fn release(&mut self) {
         let db = self.reader.db();
         if !db.is_autocommit() {
@@ -79,7 +79,7 @@ impl Held {
         }
     }
 
-    /// The snapshot that it holds.
+    /// The pinned snapshot.
     pub fn snapshot(&self) -> Option<Snapshot<'_>> {
         let present = self.present.filter(|_| !self.reader.db().is_autocommit())?;
         Some(self.reader.snapshot_at(present))

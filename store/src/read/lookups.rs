@@ -1,9 +1,9 @@
 //! The rules' lookups on a snapshot, for tools that run the rules over a transaction which is in no
 //! block yet.
 
+use crate::columns::{last_effect, position, qualified};
 use crate::error::{Error, Result};
-use crate::reader::Snapshot;
-use crate::rows::{last_effect, position, qualified};
+use crate::read::Snapshot;
 use atname_protocol::state::{Dormant, Lookups};
 use atname_protocol::{Commitment, Height, OutPoint, Position, QualifiedName, Service};
 use rusqlite::OptionalExtension as _;

@@ -1,13 +1,13 @@
-//! What waits, into SQLite. Rows of a table go many with one statement: most of what a row costs is to
-//! begin and to end a statement.
+//! Writes a batch. Many rows of a table go into one statement: most of what a row costs is to begin and
+//! to end a statement.
 
-use super::pending::{Pending, Version};
+use super::batch::{Batch, Version};
+use crate::columns::EffectNumber;
 use crate::error::Result;
-use crate::rows::EffectNumber;
 use atname_protocol::{Key, Position};
 use rusqlite::{CachedStatement, Connection, ToSql};
 
-impl Pending {
+impl Batch {
     /// Writes all of it, in the transaction that is open.
     pub(super) fn write(&self, db: &Connection) -> Result<()> {
         self.write_effects(db)?;

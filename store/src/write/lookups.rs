@@ -1,30 +1,30 @@
-//! What the rules ask of what is in memory, the rows that wait, and the database.
+//! What the rules ask, answered from memory, from the batches that are not written yet, and from the file.
 
 use super::Writer;
+use crate::columns::{Column, EffectNumber, outpoint, position};
 use crate::error::Error;
-use crate::rows::{Column, EffectNumber, outpoint, position};
 use atname_protocol::state::{Dormant, Lookups};
 use atname_protocol::{Commitment, Height, OutPoint, Position, QualifiedName, Service};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// Versions that the rules have just read: they ask, and then the effect that they decide on is applied.
+/// Versions that were just read: the rules ask for one, and then its effect is applied.
 #[derive(Default)]
-pub(super) struct Recent(RefCell<HashMap<EffectNumber, Known>>);
+pub(super) struct VersionCache(RefCell<HashMap<EffectNumber, VersionRow>>);
 
-impl Recent {
-    /// To be called whenever versions are taken back: a version never changes, but another may come
-    /// to have its number.
+impl VersionCache {
+    /// To be called whenever versions are disconnected: a version never changes, but another one may get
+    /// its number.
     pub(super) fn clear(&self) {
         self.0.borrow_mut().clear();
     }
 
-    fn get(&self, effect: EffectNumber) -> Option<Known> {
+    fn get(&self, effect: EffectNumber) -> Option<VersionRow> {
         self.0.borrow().get(&effect).copied()
     }
 
-    fn remember(&self, effect: EffectNumber, version: Known) {
+    fn remember(&self, effect: EffectNumber, version: VersionRow) {
         let mut versions = self.0.borrow_mut();
         if versions.len() >= RECENT {
             versions.clear();
@@ -33,12 +33,12 @@ impl Recent {
     }
 }
 
-/// Versions that are remembered: about 150 bytes each.
+/// Versions that are kept: about 150 bytes each.
 const RECENT: usize = 1000;
 
 /// A version of a name, as far as the rules and the next version need it.
 #[derive(Clone, Copy)]
-pub(super) struct Known {
+pub(super) struct VersionRow {
     pub(super) service_id: i64,
     pub(super) name: QualifiedName,
     /// The owner coin; none while the name is dormant.
@@ -54,11 +54,11 @@ impl Writer {
     pub(super) fn last(
         &self,
         name: &QualifiedName,
-    ) -> Result<Option<(EffectNumber, Known)>, Error> {
+    ) -> Result<Option<(EffectNumber, VersionRow)>, Error> {
         let Some(service_id) = self.service_id(name.service())? else {
             return Ok(None);
         };
-        for effect in self.presence.of_name(service_id, name.name()) {
+        for effect in self.names.of_name(service_id, name.name()) {
             let version = self.version(effect)?;
             if version.name == *name {
                 return Ok(Some((effect, version)));
@@ -68,9 +68,9 @@ impl Writer {
     }
 
     /// The version of an effect.
-    pub(super) fn version(&self, effect: EffectNumber) -> Result<Known, Error> {
-        if let Some(version) = self.waiting().find_map(|rows| rows.version(effect)) {
-            return Ok(Known {
+    pub(super) fn version(&self, effect: EffectNumber) -> Result<VersionRow, Error> {
+        if let Some(version) = self.unwritten().find_map(|rows| rows.version(effect)) {
+            return Ok(VersionRow {
                 service_id: version.service_id,
                 name: version.name,
                 owner: version.owner,
@@ -78,41 +78,41 @@ impl Writer {
                 claim: version.claim.unwrap_or(effect),
             });
         }
-        if let Some(version) = self.recent.get(effect) {
+        if let Some(version) = self.versions.get(effect) {
             return Ok(version);
         }
-        let mut query = self.disk.db()?.prepare_cached(
+        let mut query = self.committer.db()?.prepare_cached(
             "SELECT s.service, v.name, v.txid, v.vout, coalesce(v.setting, v.effect),
                  coalesce(v.claim, v.effect), v.service_id
              FROM versions AS v JOIN services AS s USING (service_id) WHERE v.effect = ?1",
         )?;
         let version = query.query_row([effect], |row| {
-            Ok(Known {
+            Ok(VersionRow {
                 service_id: row.get(6)?,
-                name: crate::rows::qualified(row, 0)?,
+                name: crate::columns::qualified(row, 0)?,
                 owner: outpoint(row, 2)?,
                 setting: row.get(4)?,
                 claim: row.get(5)?,
             })
         })?;
-        self.recent.remember(effect, version);
+        self.versions.remember(effect, version);
         Ok(version)
     }
 
     /// Where the reservation stands that a claim opened.
     fn reserved(&self, claim: EffectNumber) -> Result<Position, Error> {
-        let waiting = self.waiting().find_map(|rows| rows.version(claim));
-        if let Some(reservation) = waiting.and_then(|version| version.reservation) {
-            if let Some(at) = self.waiting().find_map(|rows| rows.reserved(reservation)) {
+        let unwritten = self.unwritten().find_map(|rows| rows.version(claim));
+        if let Some(reservation) = unwritten.and_then(|version| version.reservation) {
+            if let Some(at) = self.unwritten().find_map(|rows| rows.reserved(reservation)) {
                 return Ok(at);
             }
             let mut query = self
-                .disk
+                .committer
                 .db()?
                 .prepare_cached("SELECT height, tx_index FROM reservations WHERE effect = ?1")?;
             return Ok(query.query_row([reservation], |row| position(row, 0))?);
         }
-        let mut query = self.disk.db()?.prepare_cached(
+        let mut query = self.committer.db()?.prepare_cached(
             "SELECT r.height, r.tx_index FROM versions AS v
              JOIN reservations AS r ON r.effect = v.reservation WHERE v.effect = ?1",
         )?;
@@ -124,7 +124,7 @@ impl Lookups for Writer {
     type Error = Error;
 
     fn name_of_coin(&self, coin: &OutPoint) -> Result<Option<QualifiedName>, Error> {
-        for effect in self.presence.of_coin(coin) {
+        for effect in self.names.of_coin(coin) {
             let version = self.version(effect)?;
             if version.owner == Some(*coin) {
                 return Ok(Some(version.name));
@@ -144,10 +144,10 @@ impl Lookups for Writer {
         let Some((_, version)) = last.filter(|(_, version)| version.owner.is_none()) else {
             return Ok(None);
         };
-        let waiting = self
-            .waiting()
+        let unwritten = self
+            .unwritten()
             .find_map(|rows| rows.version(version.setting));
-        if let Some(setting) = waiting {
+        if let Some(setting) = unwritten {
             let setting = setting.key.zip(setting.owner_script.as_ref());
             return Ok(setting.map(|(key, owner_script)| Dormant {
                 key,
@@ -156,7 +156,7 @@ impl Lookups for Writer {
         }
         // SQLite knows the length of a blob without reading it.
         let mut query = self
-            .disk
+            .committer
             .db()?
             .prepare_cached("SELECT key, length(owner_script) FROM versions WHERE effect = ?1")?;
         let dormant = query.query_row([version.setting], |row| {
@@ -173,14 +173,14 @@ impl Lookups for Writer {
         let Some((_, version)) = self.last(name)? else {
             return Ok(None);
         };
-        let waiting = self
-            .waiting()
+        let unwritten = self
+            .unwritten()
             .find_map(|rows| rows.version(version.setting));
-        if let Some(setting) = waiting {
+        if let Some(setting) = unwritten {
             return Ok(setting.owner_script.clone());
         }
         let mut query = self
-            .disk
+            .committer
             .db()?
             .prepare_cached("SELECT owner_script FROM versions WHERE effect = ?1")?;
         Ok(query.query_row([version.setting], |row| row.get(0))?)
@@ -213,7 +213,7 @@ impl Lookups for Writer {
 mod tests {
     use super::*;
     use crate::BlockHeader;
-    use crate::image::Last;
+    use crate::memory::Last;
     use atname_protocol::{BlockHash, Key, Network, Record, Transaction, Txid};
 
     fn coin(number: u8) -> OutPoint {
@@ -257,7 +257,7 @@ mod tests {
             coin: Some(coin(9)),
         };
         writer
-            .presence
+            .names
             .replace(version.service_id, other.name(), None, Some(collision));
         assert_eq!(writer.name_of_coin(&coin(2)).unwrap(), Some(held));
         assert_eq!(writer.name_of_coin(&coin(9)).unwrap(), None);

@@ -24,7 +24,8 @@ CREATE TABLE chain (
     window INTEGER NOT NULL, -- W of the network, in blocks
     first_height INTEGER NOT NULL, -- the first block that counts
     node_height INTEGER, -- height the node had, or was on its way to, when the indexer last wrote; NULL before that
-    node_hash BLOB -- hash of the node's tip at that time; the registry's tip while that is below first_height
+    node_hash BLOB, -- hash of the node's tip at that time; the registry's tip while that is below first_height
+    node_seen INTEGER -- when the indexer last heard from its node, seconds since 1970; written every 30 seconds and with each block; NULL before that
 ) STRICT;
 
 -- The blocks from first_height to the tip, without a gap, empty ones too.
@@ -32,7 +33,8 @@ CREATE TABLE blocks (
     height INTEGER PRIMARY KEY, -- height of the block
     hash BLOB NOT NULL, -- its hash
     digest BLOB NOT NULL, -- digest of the registry at this block, 32 bytes
-    last_effect INTEGER NOT NULL -- number of the last effect up to here: this block's own effects follow the last_effect of the block before it; 0 where there has been none
+    last_effect INTEGER NOT NULL, -- number of the last effect up to here: this block's own effects follow the last_effect of the block before it; 0 where there has been none
+    time INTEGER NOT NULL -- time in the block's header, seconds since 1970; the only column here that no digest covers
 ) STRICT;
 
 -- The services that somebody has reserved in.

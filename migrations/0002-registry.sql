@@ -10,14 +10,16 @@ CREATE TABLE chain (
     window INTEGER NOT NULL,
     first_height INTEGER NOT NULL,
     node_height INTEGER,
-    node_hash BLOB
+    node_hash BLOB,
+    node_seen INTEGER
 ) STRICT;
 
 CREATE TABLE blocks (
     height INTEGER PRIMARY KEY,
     hash BLOB NOT NULL,
     digest BLOB NOT NULL,
-    last_effect INTEGER NOT NULL
+    last_effect INTEGER NOT NULL,
+    time INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE services (

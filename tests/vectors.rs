@@ -286,6 +286,7 @@ fn in_database(head: &Head, vector: &ChainVector) {
         } else {
             let below = block.height.checked_sub(1).and_then(|at| hashes.get(&at));
             let header = BlockHeader {
+                time: 0,
                 height: block.height,
                 hash,
                 parent: below.copied().unwrap_or(BlockHash::from_bytes([0; 32])),

@@ -21,6 +21,7 @@ fn index(path: &Path, params: &Params, blocks: &[Block]) {
     let mut parent = BlockHash::from_bytes([0; 32]);
     for block in blocks.iter().skip(params.first_height as usize) {
         let header = BlockHeader {
+            time: 0,
             height: block.height,
             hash: block.hash,
             parent: writer.tip().map_or(parent, |tip| tip.hash),
@@ -138,5 +139,6 @@ fn every_change_to_a_value_is_found() {
     // A block that is cut off from the end leaves a good registry of the rest only where it had no
     // effects.
     unfound.retain(|found| !found.starts_with("blocks without"));
-    assert_eq!(unfound, [""; 0]);
+    // The time of a block is no part of the registry.
+    assert_eq!(unfound, ["blocks.time"]);
 }

@@ -8,7 +8,7 @@ use atname_node::{Blocks, Node, NodeError, NodeTip};
 use atname_protocol::{BlockHash, Height};
 use atname_store::Writer;
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long one wait for a block lasts: the loop looks for a stop between two of them.
 const WAIT: Duration = Duration::from_secs(1);
@@ -197,6 +197,7 @@ impl Follower<'_> {
             }
         }
         self.writer.note_node(goal.target, &goal.hash);
+        self.writer.note_contact(now());
         if !self.disconnect(&goal)? {
             return Ok(Round::Stopped);
         }
@@ -298,6 +299,7 @@ impl Follower<'_> {
                         target: goal.target,
                     });
                     prefetch.recycle(block);
+                    writer.note_contact(now());
                     if writer.commit_behind(committed.elapsed() >= COMMIT_EVERY)? {
                         committed = Instant::now();
                     }
@@ -306,4 +308,10 @@ impl Follower<'_> {
             },
         )
     }
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
 }

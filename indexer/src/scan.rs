@@ -39,6 +39,7 @@ const MOST_BYTES: usize = 4_000_000;
 pub struct Scan {
     hash: BlockHash,
     parent: BlockHash,
+    time: u32,
     bytes: Vec<u8>,
     /// The transactions behind the coinbase.
     transactions: Vec<Span>,
@@ -60,6 +61,7 @@ impl Default for Scan {
         Scan {
             hash: BlockHash::from_bytes([0; 32]),
             parent: BlockHash::from_bytes([0; 32]),
+            time: 0,
             bytes: Vec::new(),
             transactions: Vec::new(),
             spent: Vec::new(),
@@ -100,6 +102,7 @@ impl Scan {
     fn walk(&mut self, make: &Fingerprints) -> Result<(), Malformed> {
         let Scan {
             parent,
+            time,
             bytes,
             transactions,
             spent,
@@ -108,7 +111,9 @@ impl Scan {
         let mut wire = Wire(bytes);
         let _version: &[u8; 4] = wire.bytes()?;
         *parent = BlockHash::from_bytes(*wire.bytes()?);
-        let _rest: &[u8; HEADER - 36] = wire.bytes()?;
+        let _merkle_root: &[u8; 32] = wire.bytes()?;
+        *time = u32::from_le_bytes(*wire.bytes()?);
+        let _bits_and_nonce: &[u8; 8] = wire.bytes()?;
         let count = wire.number()?;
         if count > 0 {
             // A coinbase is not looked at (protocol, R6).
@@ -166,6 +171,7 @@ impl Scan {
             height,
             hash: self.hash,
             parent: self.parent,
+            time: self.time,
         })?;
         let mut seen = Seen::default();
         let mut spent = 0;

@@ -17,6 +17,7 @@ fn deep(network: Network, above: i64) -> bool {
     let height = network.params().first_height;
     let mut writer = Writer::open(&path, network.params()).unwrap();
     let header = BlockHeader {
+        time: 0,
         height,
         hash: BlockHash::from_bytes([1; 32]),
         parent: BlockHash::from_bytes([0; 32]),

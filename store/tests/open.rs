@@ -174,6 +174,7 @@ fn one_writer_at_a_time() {
 
 fn header(height: u32, hash: u8, parent: u8) -> BlockHeader {
     BlockHeader {
+        time: 0,
         height,
         hash: BlockHash::from_bytes([hash; 32]),
         parent: BlockHash::from_bytes([parent; 32]),

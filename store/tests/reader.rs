@@ -43,6 +43,7 @@ fn the_blocks_that_are_connected_and_no_others() {
     let hash = |number| BlockHash::from_bytes([number; 32]);
     for height in 0..3_u8 {
         let header = BlockHeader {
+            time: 0,
             height: u32::from(height),
             hash: hash(height + 1),
             parent: hash(height),
@@ -55,6 +56,39 @@ fn the_blocks_that_are_connected_and_no_others() {
     let snapshot = reader.snapshot().unwrap();
     let known = [0, 1, 2].map(|height| snapshot.digest(height).unwrap().map(|(hash, _)| hash));
     assert_eq!(known, [Some(hash(1)), Some(hash(2)), None]);
+}
+
+/// What a reader is told of the node's last answer is never ahead of the truth, and behind it by less than
+/// half a minute, or by nothing where a block came.
+#[test]
+fn the_last_contact_with_the_node_is_written_now_and_then_and_with_each_block() {
+    let (_folder, path) = made();
+    let reader = Reader::open(&path).unwrap();
+    let seen = || reader.snapshot().unwrap().seen();
+    assert_eq!(seen(), None);
+    let mut writer = Writer::open(&path, regtest()).unwrap();
+    let mut contact = |time, with_block: bool| {
+        writer.note_contact(time);
+        if with_block {
+            let tip = writer.tip().unwrap();
+            let header = BlockHeader {
+                time: 77,
+                height: tip.height + 1,
+                hash: BlockHash::from_bytes([99; 32]),
+                parent: tip.hash,
+            };
+            writer.block(header).unwrap().connect().unwrap();
+        }
+        writer.commit().unwrap();
+        seen()
+    };
+    assert_eq!(contact(1000, false), Some(1000));
+    assert_eq!(contact(1029, false), Some(1000));
+    assert_eq!(contact(1030, false), Some(1030));
+    assert_eq!(contact(1031, true), Some(1031));
+    // The clock was set back.
+    assert_eq!(contact(500, false), Some(500));
+    assert_eq!(reader.snapshot().unwrap().tip().unwrap().time, Some(77));
 }
 
 /// Version 1 of the schema was of earlier rules: nobody reads it, and nobody overwrites it.

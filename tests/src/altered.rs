@@ -69,6 +69,7 @@ pub fn write(path: &Path, sample: &Sample) -> Result<(), Error> {
     let mut writer = Writer::open(path, params())?;
     if let Some(tip) = writer.tip() {
         let header = BlockHeader {
+            time: 0,
             height: tip.height.wrapping_add(1),
             hash: BlockHash::from_bytes([1; 32]),
             parent: tip.hash,

@@ -70,6 +70,7 @@ impl Follower {
         let below = block.height.checked_sub(1);
         let parent = below.and_then(|below| blocks.get(below as usize));
         let mut open = self.writer.block(BlockHeader {
+            time: 0,
             height: block.height,
             hash: block.hash,
             parent: parent.map_or(BlockHash::from_bytes([0; 32]), |block| block.hash),
@@ -96,6 +97,7 @@ impl Follower {
                 height: block.height,
                 hash: block.hash,
                 digest: replay.at(block.height)?.digest,
+                time: Some(0),
             })
         });
         prop_assert_eq!(self.writer.tip(), expected);

@@ -47,6 +47,7 @@ impl Block {
     /// Those of the writer.
     pub fn connect(&self, height: Height, writer: &mut Writer) -> atname_store::Result<u64> {
         let mut block = writer.block(BlockHeader {
+            time: self.block.header.time,
             height,
             hash: self.hash,
             parent: self.parent(),

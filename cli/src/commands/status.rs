@@ -7,6 +7,7 @@ use atname_node::NodeError;
 use atname_store::Reader;
 use serde::Serialize;
 use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(Serialize)]
 struct Status {
@@ -18,6 +19,8 @@ struct Status {
     services: u64,
     reservations: u64,
     effects: u64,
+    /// When the indexer last heard from its node.
+    seen: Option<u64>,
     node: Node,
 }
 
@@ -26,6 +29,7 @@ struct Tip {
     height: u32,
     hash: String,
     digest: String,
+    time: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -61,11 +65,13 @@ pub(crate) fn run(config: &Config) -> Result<()> {
             height: tip.height,
             hash: tip.hash.to_string(),
             digest: tip.digest.to_string(),
+            time: tip.time,
         }),
         names: counts.names,
         services: counts.services,
         reservations: counts.reservations,
         effects: counts.effects,
+        seen: snapshot.seen(),
         node: Node {
             url: node.url().into(),
             answer: ask(&mut node).unwrap_or_else(|error| Answer::Error {
@@ -117,6 +123,7 @@ fn text(status: &Status) -> String {
         ("services", status.services.to_string()),
         ("reservations", status.reservations.to_string()),
         ("effects", status.effects.to_string()),
+        ("last contact", contact(status.seen)),
         ("node", node),
         ("in sync", sync),
     ] {
@@ -124,6 +131,19 @@ fn text(status: &Status) -> String {
         let _ = writeln!(text, "{label:<13} {value}");
     }
     text
+}
+
+/// When the indexer last heard from its node, as its age.
+fn contact(seen: Option<u64>) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |now| now.as_secs());
+    match seen {
+        Some(seen) => format!(
+            "the indexer heard from its node {} s ago",
+            now.saturating_sub(seen)
+        ),
+        None => "the indexer has not heard from a node yet".into(),
+    }
 }
 
 fn sync(tip: Option<&Tip>, node_height: u32, node_hash: &str) -> String {

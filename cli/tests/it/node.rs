@@ -77,7 +77,14 @@ fn from_a_chain_to_every_answer() {
     assert_eq!(status["names"], 1);
     assert_eq!(status["node"]["height"], 103);
     assert_eq!(status["tip"]["digest"], answer["tip"]["digest"]);
-    assert!(atname.done(&["status"]).contains("in sync       yes"));
+    let status_text = atname.done(&["status"]);
+    assert!(status_text.contains("in sync       yes"));
+    assert!(status_text.contains("last contact  the indexer heard from its node "));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let age = now.unwrap().as_secs() - status["seen"].as_u64().unwrap();
+    assert!(age < 60, "{status}");
+    let header = node.call("getblockheader", &[tip.as_str().into()]).unwrap();
+    assert_eq!(status["tip"]["time"], header["time"]);
 
     let verified = object(&atname.done(&["verify-db", "--json"]));
     assert_eq!(verified["digest"], answer["tip"]["digest"]);

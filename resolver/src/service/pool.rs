@@ -268,6 +268,7 @@ mod tests {
         let mut writer = Writer::open(&path, Network::Regtest.params()).unwrap();
         let mut block = |height: u8| {
             let header = BlockHeader {
+                time: 0,
                 height: height.into(),
                 hash: BlockHash::from_bytes([height + 1; 32]),
                 parent: BlockHash::from_bytes([height; 32]),

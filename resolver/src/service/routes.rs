@@ -165,6 +165,7 @@ async fn digest(State(pool): State<Arc<Pool>>, request: AtHeight) -> Answered {
             height,
             hash,
             digest,
+            time: None,
         });
         let plain = Plain {
             if_none_match: request.if_none_match,

@@ -140,6 +140,7 @@ impl Chain {
     pub(crate) fn connect(&mut self, txs: &[Tx]) {
         let height = self.next;
         let header = BlockHeader {
+            time: 0,
             height,
             hash: self.hash(height),
             parent: match self.writer().tip() {

@@ -15,6 +15,7 @@ pub(crate) fn make(path: &std::path::Path, names: u64) -> Result<(), Box<dyn std
     for height in 0..=(names.div_ceil(PER_BLOCK) as u32) {
         let hash = BlockHash::from_bytes(bytes(u64::from(height) + (1 << 60)));
         let mut block = writer.block(BlockHeader {
+            time: 0,
             height,
             hash,
             parent,

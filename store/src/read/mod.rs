@@ -53,6 +53,7 @@ pub struct Snapshot<'r> {
 pub(crate) struct Present {
     tip: Option<Tip>,
     node_height: Option<Height>,
+    seen: Option<u64>,
 }
 
 /// The last block of the registry.
@@ -64,6 +65,9 @@ pub struct Tip {
     pub hash: BlockHash,
     /// The digest of the registry there.
     pub digest: Digest,
+    /// The time in its header, in seconds since 1970; `None` below the first height, where the registry
+    /// has no block.
+    pub time: Option<u32>,
 }
 
 /// A name that somebody holds, as it stands.
@@ -179,24 +183,26 @@ impl Reader {
         self.cache.take();
         let tip = self
             .db
-            .prepare_cached("SELECT height, hash, digest FROM blocks ORDER BY height DESC LIMIT 1")?
+            .prepare_cached(
+                "SELECT height, hash, digest, time FROM blocks ORDER BY height DESC LIMIT 1",
+            )?
             .query_row([], |row| {
                 let (Column(hash), Column(digest)) = (row.get(1)?, row.get(2)?);
                 Ok(Tip {
                     height: row.get(0)?,
                     hash,
                     digest,
+                    time: row.get(3)?,
                 })
             })
             .optional()?;
-        let node = self
+        let (node, seen) = self
             .db
-            .prepare_cached("SELECT node_height, node_hash FROM chain")?
+            .prepare_cached("SELECT node_height, node_hash, node_seen FROM chain")?
             .query_row([], |row| {
+                let height = row.get::<_, Option<Height>>(0)?;
                 let hash = row.get::<_, Option<Column<BlockHash>>>(1)?;
-                Ok(row
-                    .get::<_, Option<Height>>(0)?
-                    .zip(hash.map(|Column(hash)| hash)))
+                Ok((height.zip(hash.map(|Column(hash)| hash)), row.get(2)?))
             })?;
         // Below the first height the registry is empty, and its tip is the node's.
         let tip = tip.or_else(|| {
@@ -205,11 +211,13 @@ impl Reader {
                     height,
                     hash,
                     digest: Digest::initial(&self.params),
+                    time: None,
                 })
         });
         Ok(Present {
             tip,
             node_height: node.map(|(height, _)| height),
+            seen,
         })
     }
 
@@ -239,6 +247,12 @@ impl Snapshot<'_> {
     /// The height the node had, or was on its way to, when the indexer last wrote.
     pub fn node_height(&self) -> Option<Height> {
         self.present.node_height
+    }
+
+    /// When the indexer last heard from its node, in seconds since 1970, by what it last wrote: up to
+    /// [`SEEN_EVERY`](crate::SEEN_EVERY) seconds earlier than the truth.
+    pub fn seen(&self) -> Option<u64> {
+        self.present.seen
     }
 
     /// The parameters of its network.

@@ -60,6 +60,7 @@ pub(super) struct Connected {
     pub(super) hash: BlockHash,
     pub(super) digest: Digest,
     pub(super) last_effect: EffectNumber,
+    pub(super) time: u32,
 }
 
 /// The end of the effect log, and what goes with it.
@@ -80,6 +81,8 @@ pub(super) struct Batch {
     pub(super) blocks: Vec<Connected>,
     /// How far the node is.
     pub(super) node: Option<(Height, BlockHash)>,
+    /// When the node last answered, in seconds since 1970.
+    pub(super) seen: Option<u64>,
 }
 
 impl Batch {
@@ -108,6 +111,7 @@ impl Batch {
             && self.opened.is_empty()
             && self.blocks.is_empty()
             && self.node.is_none()
+            && self.seen.is_none()
     }
 
     /// Adds the row of the next effect.
@@ -154,12 +158,18 @@ impl Batch {
             hash: header.hash,
             digest,
             last_effect: self.last(),
+            time: header.time,
         });
     }
 
     /// Notes how far the node is.
     pub(super) fn note_node(&mut self, height: Height, hash: BlockHash) {
         self.node = Some((height, hash));
+    }
+
+    /// Notes when the node answered.
+    pub(super) fn note_contact(&mut self, time: u64) {
+        self.seen = Some(time);
     }
 
     /// Whether it has to be written before another row is added.

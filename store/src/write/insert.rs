@@ -1,6 +1,7 @@
 //! Writes a batch. Many rows of a table go into one statement: most of what a row costs is to begin and
 //! to end a statement.
 
+use super::SEEN_EVERY;
 use super::batch::{Batch, Version};
 use crate::columns::EffectNumber;
 use crate::error::Result;
@@ -26,13 +27,14 @@ impl Batch {
         insert(
             db,
             "blocks",
-            &["height", "hash", "digest", "last_effect"],
+            &["height", "hash", "digest", "last_effect", "time"],
             self.blocks.iter(),
             |values, block| {
                 values.add(block.height)?;
                 values.add(block.hash.as_bytes())?;
                 values.add(block.digest.as_bytes())?;
-                values.add(block.last_effect)
+                values.add(block.last_effect)?;
+                values.add(block.time)
             },
         )?;
         if let Some((height, hash)) = &self.node {
@@ -41,6 +43,19 @@ impl Batch {
                  WHERE (node_height, node_hash) IS NOT (?1, ?2)",
             )?
             .execute((height, hash.as_bytes()))?;
+        }
+        if let Some(seen) = self.seen {
+            // A clock that was set back is written, too: the file would stay in the future.
+            let every = if self.blocks.is_empty() {
+                SEEN_EVERY
+            } else {
+                1
+            };
+            db.prepare_cached(
+                "UPDATE chain SET node_seen = ?1
+                 WHERE node_seen IS NULL OR node_seen + ?2 <= ?1 OR node_seen > ?1",
+            )?
+            .execute((seen, every))?;
         }
         Ok(())
     }

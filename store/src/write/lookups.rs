@@ -237,6 +237,7 @@ mod tests {
         };
         for (number, record) in [(1, reserve), (2, claim)] {
             let header = BlockHeader {
+                time: 0,
                 height: Height::from(number) - 1,
                 hash: BlockHash::from_bytes([number; 32]),
                 parent: BlockHash::from_bytes([number - 1; 32]),

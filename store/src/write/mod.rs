@@ -55,6 +55,9 @@ pub struct Writer {
     _lock: File,
 }
 
+/// Seconds between two writes of nothing but the time at which the node last answered.
+pub const SEEN_EVERY: u64 = 30;
+
 /// What the writer needs to know of a block before its transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlockHeader {
@@ -64,6 +67,8 @@ pub struct BlockHeader {
     pub hash: BlockHash,
     /// The hash of the block before it.
     pub parent: BlockHash,
+    /// The time in its header, in seconds since 1970.
+    pub time: u32,
 }
 
 /// A block on its way into the registry; it is connected by [`Block::connect`] or not at all.
@@ -176,6 +181,13 @@ impl Writer {
         self.batch.note_node(height, *hash);
     }
 
+    /// Notes that the node answered at this time, in seconds since 1970: what tells readers how old their
+    /// answers are. It is written with the next commit, and without any other change only when what the
+    /// file says is older by [`SEEN_EVERY`] seconds, because each write makes readers advance.
+    pub fn note_contact(&mut self, time: u64) {
+        self.batch.note_contact(time);
+    }
+
     /// Commits everything since the last commit, at once.
     ///
     /// # Errors
@@ -253,7 +265,8 @@ impl Writer {
             .committer
             .db()?
             .prepare_cached(
-                "SELECT height, hash, digest, last_effect FROM blocks ORDER BY height DESC LIMIT 1",
+                "SELECT height, hash, digest, last_effect, time FROM blocks
+                 ORDER BY height DESC LIMIT 1",
             )?
             .query_row([], |row| {
                 let (Column(hash), Column(digest)) = (row.get(1)?, row.get(2)?);
@@ -261,6 +274,7 @@ impl Writer {
                     height: row.get(0)?,
                     hash,
                     digest,
+                    time: row.get(4)?,
                 };
                 Ok((tip, row.get(3)?))
             })
@@ -333,6 +347,7 @@ impl Block<'_> {
             height: self.header.height,
             hash: self.header.hash,
             digest: self.digest.finish(),
+            time: Some(self.header.time),
         };
         writer.batch.add_block(self.header, tip.digest);
         if let Some(reservations) = &mut writer.reservations {

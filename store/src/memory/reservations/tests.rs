@@ -83,7 +83,7 @@ fn only_what_is_live_is_read() {
         )
         .unwrap();
         db.execute(
-            "INSERT INTO blocks VALUES (?1, ?2, ?2, ?3)",
+            "INSERT INTO blocks VALUES (?1, ?2, ?2, ?3, 0)",
             params![height, [height as u8; 32], height + 1],
         )
         .unwrap();

@@ -70,12 +70,11 @@ fn the_last_contact_with_the_node_is_written_now_and_then_and_with_each_block() 
     let mut contact = |time, with_block: bool| {
         writer.note_contact(time);
         if with_block {
-            let tip = writer.tip().unwrap();
             let header = BlockHeader {
                 time: 77,
-                height: tip.height + 1,
+                height: 0,
                 hash: BlockHash::from_bytes([99; 32]),
-                parent: tip.hash,
+                parent: BlockHash::from_bytes([0; 32]),
             };
             writer.block(header).unwrap().connect().unwrap();
         }

@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     type Tell = fn(usize) -> Result<Story, atname_protocol::NameError>;
-    let stories: [(Tell, usize); 8] = [
+    let stories: [(Tell, usize); 9] = [
         (many_outputs, 100_000),
         (tiny_outputs, 1_000_000),
         (|size| Ok(payments(size)), 100_000),

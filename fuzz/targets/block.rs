@@ -3,12 +3,12 @@
 #![no_main]
 
 use atname_fuzz::{folder, registry};
-use atname_tests::plain::Block;
 use atname_indexer::scan::Scan;
 use atname_protocol::state::Memory;
 use atname_store::Writer;
 use atname_tests::altered::params;
 use atname_tests::chain::{self, connect_block};
+use atname_tests::plain::Block;
 use atname_tests::raw;
 use atname_tests::sample::Sample;
 use std::cell::RefCell;

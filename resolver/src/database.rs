@@ -62,7 +62,7 @@ impl Database {
 }
 
 /// The tip, if the registry is where the node is by what the indexer last wrote.
-pub(crate) fn synced(snapshot: &Snapshot<'_>) -> Result<atname_store::Tip, Error> {
+pub fn synced(snapshot: &Snapshot<'_>) -> Result<atname_store::Tip, Error> {
     let node_height = snapshot.node_height();
     match snapshot.tip() {
         Some(tip) if node_height.is_none_or(|node| tip.height >= node) => Ok(tip),
@@ -74,7 +74,7 @@ pub(crate) fn synced(snapshot: &Snapshot<'_>) -> Result<atname_store::Tip, Error
 }
 
 /// D of a question: what was asked for, or the network's usual one.
-pub(crate) fn depth(snapshot: &Snapshot<'_>, options: &Options) -> NonZeroU32 {
+pub fn depth(snapshot: &Snapshot<'_>, options: &Options) -> NonZeroU32 {
     options
         .depth
         .or(NonZeroU32::new(snapshot.params().usual_depth))
@@ -82,7 +82,7 @@ pub(crate) fn depth(snapshot: &Snapshot<'_>, options: &Options) -> NonZeroU32 {
 }
 
 /// The answer of one snapshot, whose tip this is.
-pub(crate) fn resolve(
+pub fn resolve(
     snapshot: &Snapshot<'_>,
     tip: &atname_store::Tip,
     name: &QualifiedName,

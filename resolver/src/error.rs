@@ -210,7 +210,7 @@ impl Error {
 }
 
 /// Reads the two labels.
-pub(crate) fn parse(service: &str, name: &str) -> Result<QualifiedName, Error> {
+pub fn parse(service: &str, name: &str) -> Result<QualifiedName, Error> {
     let of: Service = service
         .parse()
         .map_err(|error| invalid(Label::Service, service, &error))?;
@@ -230,7 +230,7 @@ fn invalid(label: Label, text: &str, error: &NameError) -> Error {
 }
 
 /// An attacker chooses the text, and it is repeated in an answer and in logs.
-pub(crate) fn shortened(text: &str) -> String {
+pub fn shortened(text: &str) -> String {
     const ENOUGH: usize = 80;
     match text.char_indices().nth(ENOUGH) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),

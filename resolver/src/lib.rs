@@ -1,4 +1,4 @@
-//! Resolves the names of the registry: what a git remote helper links, and the HTTP service.
+//! Resolves the names of the registry: what a git remote helper links.
 //!
 //! ```no_run
 //! use atname_resolver::{Database, Error, Options};
@@ -18,7 +18,7 @@
 //!
 //! Where there is no database, `Resolvers` asks one or several resolvers over HTTP, with the same
 //! answers and errors; it is behind the feature `http`, and addresses that begin with `https` want the
-//! feature `tls`. The HTTP service is the module `service`, behind the feature of that name.
+//! feature `tls`.
 
 #![cfg_attr(
     test,
@@ -30,11 +30,23 @@ mod database;
 mod error;
 #[cfg(feature = "http")]
 mod http;
-#[cfg(feature = "service")]
-pub mod service;
 
 pub use answer::{Answer, Claim, State, Tip};
 pub use database::{Database, Options};
 pub use error::{Disagreement, Error, Label, Revocation, Side, Silence};
 #[cfg(feature = "http")]
 pub use http::{Asked, Resolvers};
+
+/// What the HTTP service of the same version shares with the library, so that both read and refuse by the
+/// same functions. Not for programs: it names types of the store and of the protocol, and changes with
+/// any version.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::database::{depth, resolve, synced};
+    pub use crate::error::{parse, shortened};
+
+    /// A tip as answers show it.
+    pub fn tip(tip: &atname_store::Tip) -> crate::Tip {
+        crate::Tip::new(tip)
+    }
+}

@@ -1,8 +1,8 @@
 //! What the library answers.
 
-use crate::chain::{Chain, TIP, hex, txid, wish, world};
 use atname_protocol::Network;
 use atname_resolver::{Answer, Claim, Database, Error, Options, Revocation, State, Tip};
+use atname_tests::handmade::{Chain, TIP, hex, txid, wish, world};
 use std::num::NonZeroU32;
 
 const STRICT: Options = Options {

@@ -1,8 +1,8 @@
 //! What the library does not answer, and the sentences it says instead.
 
-use crate::chain::{Chain, wish, world};
 use atname_protocol::Network;
 use atname_resolver::{Database, Error, Label, Options};
+use atname_tests::handmade::{Chain, wish, world};
 
 fn resolve(chain: &Chain, service: &str, name: &str) -> Error {
     Database::open(&chain.db())

@@ -5,9 +5,9 @@
 use crate::accept::Format;
 use crate::extract::DEFAULT_SERVICE;
 use crate::guard::Guard;
-use crate::pool::Pool;
 use crate::prepared::Prepared;
 use crate::problem::Problem;
+use crate::reader_pool::ReaderPool;
 use atname_protocol::QualifiedName;
 use atname_protocol::rules::Finality;
 use atname_resolver::Error;
@@ -33,14 +33,14 @@ pub(crate) type Answered = hyper::Response<Either<Full<Bytes>, Body>>;
 /// The service on one connection: the fast way, and behind it the plain one.
 #[derive(Clone)]
 pub(crate) struct App {
-    pool: Arc<Pool>,
+    pool: Arc<ReaderPool>,
     guard: Guard,
     plain: Router,
 }
 
 impl App {
     /// The way before a router, which reads from the same pool.
-    pub(crate) fn new(pool: Arc<Pool>, guard: Guard, plain: Router) -> App {
+    pub(crate) fn new(pool: Arc<ReaderPool>, guard: Guard, plain: Router) -> App {
         App { pool, guard, plain }
     }
 
@@ -48,8 +48,8 @@ impl App {
     fn answer(&self, request: &hyper::Request<Incoming>) -> Option<Answered> {
         let started = Instant::now();
         let question = Question::read(request)?;
-        let mut seat = self.pool.seat(started).ok()?;
-        let (snapshot, prepared) = seat.prepared()?;
+        let mut slot = self.pool.slot(started).ok()?;
+        let (snapshot, prepared) = slot.prepared()?;
         let answered = question.answer(&snapshot, prepared)?;
         let (method, path) = (request.method(), request.uri().path());
         Some(match answered {

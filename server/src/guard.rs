@@ -1,8 +1,8 @@
 //! What holds for every request: how long it may take, how large it may be, the headers that every
 //! response has, and a line in the log.
 
+use crate::log_throttle::LogThrottle;
 use crate::problem::{Cause, Kind, Problem};
-use crate::seldom::Seldom;
 use crate::server::Limits;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -39,7 +39,7 @@ pub(crate) const ALWAYS: [(HeaderName, HeaderValue); 5] = [
 #[derive(Debug, Clone)]
 pub(crate) struct Guard {
     limits: Limits,
-    overloads: Arc<Seldom>,
+    overloads: Arc<LogThrottle>,
 }
 
 impl Guard {

@@ -3,17 +3,17 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | `server` | accepts connections, limits them, shuts down |
-//! | `descriptors`, `patience` | what the system allows for them, and clients that do not read |
+//! | `descriptors`, `write_timeout` | what the system allows for them; clients that do not read |
 //! | `fast` | the way of most requests, before the router |
 //! | `routes` | which request is answered by what; the plain way |
 //! | `extract` | reads a request into types, or refuses it |
 //! | `accept`, `etag` | the headers of a request that choose the form of the answer |
-//! | `pool` | readers of the database that hold their snapshots, and go to a new tip together |
+//! | `reader_pool` | readers of the database with pinned snapshots, which go to a new tip together |
 //! | `prepared`, `answers` | what all answers at a tip have in common; finished ones |
 //! | `respond` | what an answer looks like: form, `ETag`, caching |
 //! | `problem` | what an error looks like (RFC 9457) |
 //! | `guard` | what holds for every request: time, size, headers, log |
-//! | `seldom` | which lines of the log a flood writes |
+//! | `log_throttle` | which lines of the log a flood of requests writes |
 //!
 //! `server/README.md` is the reference of what it answers.
 
@@ -29,13 +29,13 @@ mod etag;
 mod extract;
 mod fast;
 mod guard;
-mod patience;
-mod pool;
+mod log_throttle;
 mod prepared;
 mod problem;
+mod reader_pool;
 mod respond;
 mod routes;
-mod seldom;
 mod server;
+mod write_timeout;
 
 pub use server::{Config, Error, Limits, Server};

@@ -5,8 +5,8 @@ use crate::accept::Format;
 use crate::etag::ETag;
 use crate::extract::{AtHeight, DEFAULT_SERVICE, Plain, Resolve};
 use crate::guard::{self, Guard};
-use crate::pool::Pool;
 use crate::problem::{Kind, Problem};
+use crate::reader_pool::ReaderPool;
 use crate::respond::Reply;
 use atname_protocol::Network;
 use atname_protocol::digest::PROTOCOL_VERSION;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 type Answered = Result<Reply, Problem>;
 
 /// Every path of the service.
-pub(crate) fn router(pool: Arc<Pool>, guard: Guard) -> Router {
+pub(crate) fn router(pool: Arc<ReaderPool>, guard: Guard) -> Router {
     Router::new()
         .route("/resolve/", read(resolve))
         .route("/resolve/{*labels}", read(resolve))
@@ -52,15 +52,15 @@ pub(crate) fn overloaded(guard: Guard) -> Router {
 }
 
 /// A path that can be read: GET, HEAD, OPTIONS.
-fn read<H, T>(handler: H) -> MethodRouter<Arc<Pool>>
+fn read<H, T>(handler: H) -> MethodRouter<Arc<ReaderPool>>
 where
-    H: Handler<T, Arc<Pool>>,
+    H: Handler<T, Arc<ReaderPool>>,
     T: 'static,
 {
     get(handler).options(guard::options)
 }
 
-async fn resolve(State(pool): State<Arc<Pool>>, request: Resolve) -> Answered {
+async fn resolve(State(pool): State<Arc<ReaderPool>>, request: Resolve) -> Answered {
     pool.read(|snapshot| {
         let tip = internal::synced(snapshot)?;
         let depth = internal::depth(snapshot, &request.options);
@@ -90,7 +90,7 @@ struct TipAnswer {
     synced: bool,
 }
 
-async fn tip(State(pool): State<Arc<Pool>>, request: Plain) -> Answered {
+async fn tip(State(pool): State<Arc<ReaderPool>>, request: Plain) -> Answered {
     pool.read(|snapshot| {
         let synced = internal::synced(snapshot);
         let (tip, synced) = match (snapshot.tip(), synced) {
@@ -122,7 +122,7 @@ struct ParamsAnswer {
     default_service: &'static str,
 }
 
-async fn params(State(pool): State<Arc<Pool>>, request: Plain) -> Answered {
+async fn params(State(pool): State<Arc<ReaderPool>>, request: Plain) -> Answered {
     pool.read(|snapshot| {
         let params = snapshot.params();
         let chain = Network::ALL
@@ -141,7 +141,7 @@ async fn params(State(pool): State<Arc<Pool>>, request: Plain) -> Answered {
     })
 }
 
-async fn digest(State(pool): State<Arc<Pool>>, request: AtHeight) -> Answered {
+async fn digest(State(pool): State<Arc<ReaderPool>>, request: AtHeight) -> Answered {
     pool.read(|snapshot| {
         let height = request.height;
         let Some((hash, digest)) = snapshot.digest(height)? else {
@@ -180,7 +180,7 @@ async fn healthz(_: Plain) -> Answered {
     Reply::momentary(&Health { status: "ok" })
 }
 
-async fn readyz(State(pool): State<Arc<Pool>>, _: Plain) -> Answered {
+async fn readyz(State(pool): State<Arc<ReaderPool>>, _: Plain) -> Answered {
     #[derive(Serialize)]
     struct Ready {
         status: &'static str,

@@ -3,10 +3,10 @@
 use crate::descriptors;
 use crate::fast::App;
 use crate::guard::Guard;
-use crate::patience::Patience;
-use crate::pool::Pool;
+use crate::log_throttle::LogThrottle;
+use crate::reader_pool::ReaderPool;
 use crate::routes;
-use crate::seldom::Seldom;
+use crate::write_timeout::WriteTimeout;
 use axum::Router;
 use axum::body::Bytes;
 use hyper::body::{Body, Incoming};
@@ -174,17 +174,17 @@ impl Server {
                  raise the limit (ulimit -n, LimitNOFILE in systemd)"
             );
         }
-        let pool = Arc::new(Pool::new(db));
-        let mut door = Door::new(&pool, &limits);
-        let failures = Seldom::default();
-        let idle = tokio::spawn(async move { pool.let_go_when_idle().await });
+        let pool = Arc::new(ReaderPool::new(db));
+        let mut limiter = ConnectionLimiter::new(&pool, &limits);
+        let failures = LogThrottle::default();
+        let idle = tokio::spawn(async move { pool.release_when_idle().await });
         let mut shutdown = pin!(shutdown);
         tracing::info!(address = %self.address, "listening");
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => door.admit(stream),
+                    Ok((stream, _)) => limiter.admit(stream),
                     Err(error) if is_of_connection(&error) => {}
                     Err(error) => {
                         if let Some(count) = failures.count(Instant::now()) {
@@ -193,30 +193,30 @@ impl Server {
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
-                Some(_) = door.tasks.join_next() => {}
+                Some(_) = limiter.tasks.join_next() => {}
             }
         }
         drop(listener);
         idle.abort();
-        door.close(limits.shutdown_timeout).await;
+        limiter.close(limits.shutdown_timeout).await;
         Ok(())
     }
 }
 
-/// Who is in, and who may come in.
-struct Door {
+/// Limits connections: serves so many, refuses some more with a 503, and closes the rest unread.
+struct ConnectionLimiter {
     http: http1::Builder,
     app: App,
     write_timeout: Duration,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     overloaded: Router,
     refusals: Arc<Semaphore>,
     graceful: GracefulShutdown,
     tasks: JoinSet<()>,
 }
 
-impl Door {
-    fn new(pool: &Arc<Pool>, limits: &Limits) -> Door {
+impl ConnectionLimiter {
+    fn new(pool: &Arc<ReaderPool>, limits: &Limits) -> ConnectionLimiter {
         let guard = Guard::new(limits);
         let plain = routes::router(Arc::clone(pool), guard.clone());
         let mut http = http1::Builder::new();
@@ -224,11 +224,11 @@ impl Door {
             .header_read_timeout(limits.header_timeout)
             // Below 8 KiB hyper panics.
             .max_buf_size(limits.header_bytes.max(8 << 10));
-        Door {
+        ConnectionLimiter {
             http,
             app: App::new(Arc::clone(pool), guard.clone(), plain),
             write_timeout: limits.write_timeout,
-            places: Arc::new(Semaphore::new(limits.connections)),
+            permits: Arc::new(Semaphore::new(limits.connections)),
             overloaded: routes::overloaded(guard),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             graceful: GracefulShutdown::new(),
@@ -237,14 +237,14 @@ impl Door {
     }
 
     fn admit(&mut self, stream: TcpStream) {
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             let http = self.http.clone();
-            self.serve(http, stream, self.app.clone(), place);
-        } else if let Ok(place) = Arc::clone(&self.refusals).try_acquire_owned() {
+            self.serve(http, stream, self.app.clone(), permit);
+        } else if let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() {
             let mut http = self.http.clone();
             http.keep_alive(false).header_read_timeout(REFUSAL_TIMEOUT);
             let overloaded = TowerToHyperService::new(self.overloaded.clone());
-            self.serve(http, stream, overloaded, place);
+            self.serve(http, stream, overloaded, permit);
         } else {
             tracing::debug!("closed a connection unread: there are too many");
         }
@@ -255,7 +255,7 @@ impl Door {
         http: http1::Builder,
         stream: TcpStream,
         app: S,
-        place: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
     ) where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
         S::Future: Send,
@@ -265,21 +265,21 @@ impl Door {
     {
         // An answer is one small packet: waiting for more to fill it would only delay it.
         let _ = stream.set_nodelay(true);
-        let stream = Patience::new(stream, self.write_timeout);
+        let stream = WriteTimeout::new(stream, self.write_timeout);
         let connection = http.serve_connection(stream, app);
         let connection = self.graceful.watch(connection);
         self.tasks.spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");
             }
-            drop(place);
+            drop(permit);
         });
     }
 
     /// Ends idle connections at once and the others after their request, or when the time is up.
-    async fn close(self, patience: Duration) {
+    async fn close(self, timeout: Duration) {
         let open = self.graceful.count();
-        if tokio::time::timeout(patience, self.graceful.shutdown())
+        if tokio::time::timeout(timeout, self.graceful.shutdown())
             .await
             .is_err()
         {

@@ -1,5 +1,5 @@
-//! More clients than there are places, and clients that want to fill the memory: the service stays up,
-//! refuses in order, and needs no more memory than it says.
+//! More connections than the limit, and clients that want to fill the memory: the service stays up, refuses
+//! with a 503, and needs no more memory than it says.
 //!
 //! Server and clients are processes of their own, so this has no test harness. `ATNAME_CONNECTIONS` is
 //! the number of connections at a time, 2000 where it is not set; the limit on open files has to allow
@@ -26,23 +26,23 @@ use std::time::{Duration, Instant};
 const MOST: u64 = 100;
 
 /// Connections that are served at a time.
-const PLACES: usize = 1024;
+const LIMIT: usize = 1024;
 
 /// Processes that the clients are spread over.
-const CROWDS: usize = 4;
+const PROCESSES: usize = 4;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", db] => serve(db),
-        ["crowd", kind, address, count] => {
-            crowd(kind, address.parse().unwrap(), count.parse().unwrap());
+        ["clients", kind, address, count] => {
+            clients(kind, address.parse().unwrap(), count.parse().unwrap());
         }
         // What asks for other tests by name is not meant.
-        [filter, ..] if !filter.starts_with('-') && !"crowd".contains(filter) => {}
-        ["--list", ..] => println!("crowd: test"),
+        [filter, ..] if !filter.starts_with('-') && !"connections".contains(filter) => {}
+        ["--list", ..] => println!("connections: test"),
         _ => test(),
     }
 }
@@ -60,7 +60,7 @@ fn serve(db: &str) {
 }
 
 /// Opens connections, says what became of them, and keeps them until its input ends.
-fn crowd(kind: &str, address: SocketAddr, count: usize) {
+fn clients(kind: &str, address: SocketAddr, count: usize) {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, getrlimit, setrlimit};
@@ -72,7 +72,7 @@ fn crowd(kind: &str, address: SocketAddr, count: usize) {
     let mut kept = Vec::new();
     for _ in 0..count {
         let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream
             .set_write_timeout(Some(Duration::from_millis(20)))
             .unwrap();
@@ -93,7 +93,7 @@ fn crowd(kind: &str, address: SocketAddr, count: usize) {
                 let _ = stream.write_all(&[b'x'; 15 << 10]);
             }
             // Questions, and nobody who reads the answers.
-            "deaf" => {
+            "unread" => {
                 let question = b"GET /resolve/nobody HTTP/1.1\r\nHost: x\r\n\r\n".repeat(400);
                 while stream.write_all(&question).is_ok() {}
             }
@@ -128,7 +128,7 @@ impl Process {
     }
 
     /// Waits for the line that it prints.
-    fn said(&mut self) -> &str {
+    fn output(&mut self) -> &str {
         if self.line.is_empty() {
             let out = self.child.stdout.as_mut().unwrap();
             BufReader::new(out).read_line(&mut self.line).unwrap();
@@ -156,7 +156,7 @@ fn status(address: SocketAddr, target: &str) -> u16 {
     let Ok(mut stream) = TcpStream::connect(address) else {
         return 0;
     };
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     let _ = write!(
         stream,
         "GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -169,10 +169,10 @@ fn status(address: SocketAddr, target: &str) -> u16 {
         .map_or(0, |status| status.parse().unwrap())
 }
 
-fn crowds(kind: &str, address: SocketAddr, connections: usize) -> Vec<Process> {
-    let (address, share) = (address.to_string(), (connections / CROWDS).to_string());
-    (0..CROWDS)
-        .map(|_| Process::start(&["crowd", kind, &address, &share]))
+fn clients_in_processes(kind: &str, address: SocketAddr, connections: usize) -> Vec<Process> {
+    let (address, share) = (address.to_string(), (connections / PROCESSES).to_string());
+    (0..PROCESSES)
+        .map(|_| Process::start(&["clients", kind, &address, &share]))
         .collect()
 }
 
@@ -186,43 +186,46 @@ fn test() {
     let db = folder.path().join("registry.sqlite");
     registry::make(&db, 20_000).unwrap();
     let mut server = Process::start(&["serve", db.to_str().unwrap()]);
-    let address: SocketAddr = server.said().parse().unwrap();
+    let address: SocketAddr = server.output().parse().unwrap();
     let name = |number| registry::name(number).unwrap().name().to_string();
     let one = format!("/resolve/{}", name(1));
     assert_eq!(status(address, &one), 200);
 
-    // More polite clients than there are places: some are answered, all others are told, or closed.
-    let mut held = crowds("polite", address, connections);
+    // More polite clients than the limit: some are answered, all others are told, or closed.
+    let mut running = clients_in_processes("polite", address, connections);
     let mut counts = [0; 3];
-    for crowd in &mut held {
-        let said = crowd
-            .said()
+    for process in &mut running {
+        let counted = process
+            .output()
             .split(' ')
             .map(|count| count.parse::<usize>().unwrap());
         counts
             .iter_mut()
-            .zip(said)
+            .zip(counted)
             .for_each(|(sum, count)| *sum += count);
     }
     println!("{connections} connections: answered, refused, closed {counts:?}");
-    assert_eq!(counts.iter().sum::<usize>(), connections / CROWDS * CROWDS);
-    if connections > 2 * PLACES {
-        assert!(counts[1] > 0, "nobody was told");
+    assert_eq!(
+        counts.iter().sum::<usize>(),
+        connections / PROCESSES * PROCESSES
+    );
+    if connections > 2 * LIMIT {
+        assert!(counts[1] > 0, "nobody was refused with an answer");
     }
     assert!(
-        counts[0] >= PLACES.min(connections),
-        "places were left empty"
+        counts[0] >= LIMIT.min(connections),
+        "fewer than the limit were served"
     );
-    drop(held);
+    drop(running);
     answers_again(address, &one);
     println!("at most {} MiB so far", memory(&server, "VmHWM:") >> 10);
 
-    for kind in ["endless", "deaf"] {
-        let mut held = crowds(kind, address, PLACES);
-        for crowd in &mut held {
-            assert_eq!(crowd.said(), "0 0 0");
+    for kind in ["endless", "unread"] {
+        let mut running = clients_in_processes(kind, address, LIMIT);
+        for process in &mut running {
+            assert_eq!(process.output(), "0 0 0");
         }
-        drop(held);
+        drop(running);
         answers_again(address, &one);
         println!(
             "at most {} MiB after {kind} clients",
@@ -259,11 +262,11 @@ fn test() {
     assert_eq!(status(address, &one), 200);
 }
 
-/// Once the crowd is gone, its places are free.
+/// Once the clients are gone, others are served.
 fn answers_again(address: SocketAddr, target: &str) {
     let begun = Instant::now();
     while status(address, target) != 200 {
-        assert!(begun.elapsed() < PATIENCE, "the places stay taken");
+        assert!(begun.elapsed() < TIMEOUT, "the connections stay taken");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -1,5 +1,5 @@
-//! Readers that hold a snapshot do not keep the database's log from being begun anew, and nothing that
-//! comes over HTTP writes to the database.
+//! Readers with pinned snapshots do not block the WAL reset, and nothing that comes over HTTP writes to the
+//! database.
 
 use atname_tests::handmade::world;
 use atname_tests::server::{Response, Running, serve};
@@ -47,7 +47,7 @@ fn soon(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 #[test]
-fn a_busy_service_lets_the_log_be_written_back_and_begun_anew() {
+fn a_busy_service_does_not_block_checkpoint_and_wal_reset() {
     let mut chain = world();
     let server = serve(&chain.db());
     under_load(&server, || {
@@ -57,7 +57,7 @@ fn a_busy_service_lets_the_log_be_written_back_and_begun_anew() {
                 let (_, frames, written) = checkpoint(&chain.db(), "PASSIVE");
                 frames == written
             });
-            soon("readers leave the log", || {
+            soon("the WAL can be reset", || {
                 checkpoint(&chain.db(), "RESTART").0 == 0
             });
         }
@@ -65,14 +65,14 @@ fn a_busy_service_lets_the_log_be_written_back_and_begun_anew() {
 }
 
 #[test]
-fn an_idle_service_holds_nothing() {
+fn an_idle_service_pins_no_snapshot() {
     let mut chain = world();
     let server = serve(&chain.db());
     for _ in 0..5 {
         under_load(&server, || chain.block(&[]));
         // No request comes any more that could notice this one.
         chain.block(&[]);
-        soon("the log is given back", || {
+        soon("the WAL can be truncated", || {
             checkpoint(&chain.db(), "TRUNCATE").0 == 0
         });
     }
@@ -80,7 +80,7 @@ fn an_idle_service_holds_nothing() {
 
 /// Nobody is answered while the registry is behind, and commits come all the time.
 #[test]
-fn a_service_that_is_not_in_sync_holds_nothing() {
+fn a_service_that_is_not_in_sync_pins_no_snapshot() {
     let mut chain = world();
     let server = serve(&chain.db());
     chain.note_node(100);

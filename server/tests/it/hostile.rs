@@ -131,11 +131,12 @@ fn a_client_that_does_not_read_is_cut_off() {
         config.limits.connections = 1;
         config.limits.write_timeout = Duration::from_millis(300);
     });
-    let mut deaf = server.connect();
-    deaf.set_write_timeout(Some(Duration::from_millis(100)))
+    let mut unread = server.connect();
+    unread
+        .set_write_timeout(Some(Duration::from_millis(100)))
         .unwrap();
     let question = b"GET /resolve/cjb HTTP/1.1\r\nHost: test\r\n\r\n".repeat(1000);
-    while deaf.write_all(&question).is_ok() {}
+    while unread.write_all(&question).is_ok() {}
     assert_eq!(server.get("/healthz").status, 503);
     // Its place is free long before it would be by any other limit.
     let begun = Instant::now();
@@ -182,8 +183,8 @@ fn a_client_that_reads_slowly_gets_everything() {
 fn one_connection_too_many_is_told_so() {
     let chain = world();
     let server = serve_with(&chain.db(), |config| config.limits.connections = 3);
-    let mut held: Vec<_> = (0..3).map(|_| server.connect()).collect();
-    for stream in &mut held {
+    let mut open: Vec<_> = (0..3).map(|_| server.connect()).collect();
+    for stream in &mut open {
         stream
             .write_all(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n")
             .unwrap();
@@ -201,7 +202,7 @@ fn one_connection_too_many_is_told_so() {
     assert_eq!(response.header("connection"), Some("close"));
     assert_eq!(response.header("retry-after"), Some("1"));
 
-    drop(held);
+    drop(open);
     let begun = Instant::now();
     while server.get("/resolve/cjb").status != 200 {
         assert!(begun.elapsed() < Duration::from_secs(5));

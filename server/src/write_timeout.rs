@@ -1,5 +1,5 @@
-//! Clients that do not read what they are sent: a connection on which nothing can be written for a
-//! while is given up.
+//! Clients that do not read what they are sent: a connection on which nothing can be written for a while is
+//! closed, or it would keep its buffers and its permit.
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
@@ -10,17 +10,17 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-/// A connection that waits for its client only so long. A client that keeps up costs no timer.
-pub(crate) struct Patience {
+/// A connection with a timeout for writes. A client that keeps up costs no timer.
+pub(crate) struct WriteTimeout {
     stream: TokioIo<TcpStream>,
     most: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl Patience {
+impl WriteTimeout {
     /// A connection that may be without progress for so long while there is something to write.
-    pub(crate) fn new(stream: TcpStream, most: Duration) -> Patience {
-        Patience {
+    pub(crate) fn new(stream: TcpStream, most: Duration) -> WriteTimeout {
+        WriteTimeout {
             stream: TokioIo::new(stream),
             most,
             stalled: None,
@@ -47,7 +47,7 @@ impl Patience {
     }
 }
 
-impl Write for Patience {
+impl Write for WriteTimeout {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -79,7 +79,7 @@ impl Write for Patience {
     }
 }
 
-impl Read for Patience {
+impl Read for WriteTimeout {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! What a resolver said, once it has the form that the service's reference asks for.
+//! Responses, and whether they have the form that the service's reference asks for.
 //!
 //! What has not is no answer: it is passed over with a reason, as if nothing had come.
 
@@ -8,9 +8,9 @@ use atname_protocol::QualifiedName;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// What a resolver said of a name: the result that a caller gets, and what resolvers are compared by.
+/// A validated response about a name: the result that a caller gets, and what resolvers are compared by.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct Validated {
     /// Its tip.
     pub(super) tip: Tip,
     /// Who holds the name; `None` where nobody does.
@@ -28,7 +28,7 @@ pub(super) struct Held {
     pub(super) state: State,
 }
 
-/// Why a resolver's word does not count.
+/// Why a resolver's response does not count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
     /// It says so itself: its registry is behind its node.
@@ -108,7 +108,11 @@ impl Response {
     }
 
     /// What it says of a name that it was asked for.
-    pub(super) fn of_name(&self, name: &QualifiedName, options: &Options) -> Result<Said, Failure> {
+    pub(super) fn of_name(
+        &self,
+        name: &QualifiedName,
+        options: &Options,
+    ) -> Result<Validated, Failure> {
         let problem = self.problem()?;
         let result = match (self.status, problem.as_deref()) {
             (200, None) => Ok(self.json::<Answer>()?),
@@ -197,7 +201,7 @@ fn checked(
     result: Result<Answer, Error>,
     asked: &QualifiedName,
     options: &Options,
-) -> Result<Said, Failure> {
+) -> Result<Validated, Failure> {
     let held_by = |key, claim: &Claim, state| {
         let claim = claim.clone();
         Some(Held { key, claim, state })
@@ -236,7 +240,7 @@ fn checked(
     if let (Some(held), Some(confirmations)) = (&held, confirmations) {
         check_held(held, confirmations, tip, &result, options)?;
     }
-    Ok(Said {
+    Ok(Validated {
         tip: tip.clone(),
         held,
         result,

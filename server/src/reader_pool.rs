@@ -1,6 +1,7 @@
-//! Readers of the database: one for each thread that serves, each at a tip that it holds.
+//! Readers of the database: a slot for each thread that serves, each with a snapshot that stays pinned from
+//! request to request.
 //!
-//! To begin a snapshot costs as much as to look a name up, so a reader keeps its own, and asks once in
+//! To begin a read transaction costs as much as to look a name up, so a reader keeps its own, and asks once in
 //! a millisecond in which it is used whether anything was committed. All readers go on to a new tip
 //! together: who is first to see it raises the epoch, and a reader of an older epoch looks again before
 //! it answers. So the answers of a connection never go back in time, whichever threads give them.
@@ -17,7 +18,8 @@ use tokio::sync::Notify;
 /// How long a commit may go unnoticed.
 const STALE: Duration = Duration::from_millis(1);
 
-/// How long a reader that nobody uses goes on holding its snapshot; at most twice that.
+/// How long the snapshot of an unused reader stays pinned; at most twice that. While one is pinned, the
+/// WAL cannot be reset and grows with each commit.
 const IDLE: Duration = Duration::from_millis(100);
 
 /// What all readers together keep of the file in memory, in KiB.
@@ -27,15 +29,15 @@ const CACHE: usize = 16 << 10;
 const ANSWERS: usize = 8 << 10;
 
 /// The readers of one database, whether or not there is one yet.
-pub(crate) struct Pool {
+pub(crate) struct ReaderPool {
     path: PathBuf,
-    seats: Box<[Mutex<Seat>]>,
+    slots: Box<[Mutex<ReaderSlot>]>,
     /// The number of the newest state that any of them has seen; raised under the lock of `newest`.
     epoch: AtomicU64,
     /// That state; `None` where there is no database.
     newest: Mutex<Option<State>>,
-    /// Told when a reader begins to hold a snapshot.
-    held: Notify,
+    /// Told when a reader pins a snapshot.
+    pinned: Notify,
 }
 
 /// What every answer follows from: two snapshots of which this is the same answer the same.
@@ -47,23 +49,23 @@ struct State {
 
 /// A reader, used by one thread at a time.
 #[derive(Default)]
-pub(crate) struct Seat {
+pub(crate) struct ReaderSlot {
     reader: Option<(FileId, Held)>,
     epoch: u64,
     renewed: Option<Instant>,
     prepared: Option<Prepared>,
 }
 
-impl Pool {
+impl ReaderPool {
     /// A pool for the database at a path.
-    pub(crate) fn new(path: PathBuf) -> Pool {
+    pub(crate) fn new(path: PathBuf) -> ReaderPool {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Pool {
+        ReaderPool {
             path,
-            seats: (0..threads).map(|_| Mutex::default()).collect(),
+            slots: (0..threads).map(|_| Mutex::default()).collect(),
             epoch: AtomicU64::new(1),
             newest: Mutex::new(None),
-            held: Notify::new(),
+            pinned: Notify::new(),
         }
     }
 
@@ -72,17 +74,17 @@ impl Pool {
         &self,
         request: impl FnOnce(&Snapshot<'_>) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
-        let mut seat = self.seat(Instant::now())?;
-        let result = match seat.snapshot() {
+        let mut slot = self.slot(Instant::now())?;
+        let result = match slot.snapshot() {
             Some(snapshot) => request(&snapshot),
             None => Err(Problem::internal("a reader has lost its snapshot")),
         };
         // A reader that failed is not trusted with the next request.
         if matches!(&result, Err(problem) if problem.is_internal()) {
-            *seat = Seat::default();
-        } else if seat.prepared.is_none() {
+            *slot = ReaderSlot::default();
+        } else if slot.prepared.is_none() {
             // The indexer is catching up, and commits all the time.
-            seat.release();
+            slot.release();
         }
         result
     }
@@ -90,39 +92,39 @@ impl Pool {
     /// A reader at the newest tip that any has seen, which is that of now or of a millisecond ago. A
     /// lookup takes microseconds and waits for nobody, so it runs on the thread that serves the
     /// request.
-    pub(crate) fn seat(&self, now: Instant) -> Result<MutexGuard<'_, Seat>, Error> {
-        let mut seat = self.take();
-        let fresh = seat
+    pub(crate) fn slot(&self, now: Instant) -> Result<MutexGuard<'_, ReaderSlot>, Error> {
+        let mut slot = self.take();
+        let fresh = slot
             .renewed
             .is_some_and(|renewed| now.saturating_duration_since(renewed) < STALE);
-        if !fresh || seat.epoch != self.epoch.load(Ordering::Acquire) {
-            seat.renewed = None;
-            self.renew(&mut seat)
-                .inspect_err(|_| *seat = Seat::default())?;
-            seat.renewed = Some(now);
+        if !fresh || slot.epoch != self.epoch.load(Ordering::Acquire) {
+            slot.renewed = None;
+            self.renew(&mut slot)
+                .inspect_err(|_| *slot = ReaderSlot::default())?;
+            slot.renewed = Some(now);
         }
-        Ok(seat)
+        Ok(slot)
     }
 
-    /// The seat of this thread, or another where somebody is in it.
-    fn take(&self) -> MutexGuard<'_, Seat> {
+    /// The slot of this thread, or another one where that is in use.
+    fn take(&self) -> MutexGuard<'_, ReaderSlot> {
         static THREADS: AtomicUsize = AtomicUsize::new(0);
         thread_local!(static THREAD: usize = THREADS.fetch_add(1, Ordering::Relaxed));
-        let own = THREAD.with(|thread| thread % self.seats.len());
-        let others = self.seats.iter().cycle().skip(own).take(self.seats.len());
+        let own = THREAD.with(|thread| thread % self.slots.len());
+        let others = self.slots.iter().cycle().skip(own).take(self.slots.len());
         others
-            .filter_map(|seat| seat.try_lock().ok())
+            .filter_map(|slot| slot.try_lock().ok())
             .next()
             .unwrap_or_else(|| {
                 #[expect(clippy::indexing_slicing, reason = "a remainder of the length")]
-                lock(&self.seats[own])
+                lock(&self.slots[own])
             })
     }
 
     /// Goes to what is committed now.
-    fn renew(&self, seat: &mut Seat) -> Result<(), Error> {
-        if seat.snapshot().is_none() {
-            self.held.notify_one();
+    fn renew(&self, slot: &mut ReaderSlot) -> Result<(), Error> {
+        if slot.snapshot().is_none() {
+            self.pinned.notify_one();
         }
         loop {
             // What is read from here on is the state of this epoch, or a newer one.
@@ -130,19 +132,19 @@ impl Pool {
             // An indexer may make the file, or a loaded snapshot replace it, while the service runs.
             let Some(file) = FileId::of(&self.path) else {
                 self.note(epoch, None);
-                // Readers of a file that is gone would hold its space.
-                for other in self.seats.iter().filter_map(|other| other.try_lock().ok()) {
-                    *{ other } = Seat::default();
+                // An open reader keeps a deleted file's space on the disk.
+                for other in self.slots.iter().filter_map(|other| other.try_lock().ok()) {
+                    *{ other } = ReaderSlot::default();
                 }
                 return Err(Error::Missing(self.path.clone()));
             };
-            let cache = u32::try_from(CACHE / self.seats.len()).unwrap_or(u32::MAX);
-            let held = match &mut seat.reader {
+            let cache = u32::try_from(CACHE / self.slots.len()).unwrap_or(u32::MAX);
+            let held = match &mut slot.reader {
                 Some((of, held)) if *of == file => held,
                 reader => &mut reader.insert((file, Held::open(&self.path, cache)?)).1,
             };
             let changed = held.renew()?;
-            if !changed && seat.epoch == epoch {
+            if !changed && slot.epoch == epoch {
                 return Ok(());
             }
             let Some(snapshot) = held.snapshot() else {
@@ -153,8 +155,8 @@ impl Pool {
                 node_height: snapshot.node_height(),
             };
             if let Some(noted) = self.note(epoch, Some(state)) {
-                seat.prepared = Prepared::new(&snapshot, ANSWERS / self.seats.len());
-                seat.epoch = noted;
+                slot.prepared = Prepared::new(&snapshot, ANSWERS / self.slots.len());
+                slot.epoch = noted;
                 return Ok(());
             }
         }
@@ -175,27 +177,27 @@ impl Pool {
         Some(epoch + 1)
     }
 
-    /// Lets go of the snapshots that nobody uses: while one is held, the database's log is not begun
-    /// anew. Sleeps as long as none is held.
-    pub(crate) async fn let_go_when_idle(&self) {
+    /// Releases snapshots that no request has used for a while: a pinned one would block the WAL reset.
+    /// Sleeps as long as none is pinned.
+    pub(crate) async fn release_when_idle(&self) {
         loop {
-            self.held.notified().await;
-            while self.let_go(Instant::now()) {
+            self.pinned.notified().await;
+            while self.release_idle(Instant::now()) {
                 tokio::time::sleep(IDLE).await;
             }
         }
     }
 
-    /// Says whether any is still held.
-    fn let_go(&self, now: Instant) -> bool {
+    /// Says whether any is still pinned.
+    fn release_idle(&self, now: Instant) -> bool {
         let mut any = false;
-        for seat in &self.seats {
-            let mut seat = lock(seat);
-            let idle = seat
+        for slot in &self.slots {
+            let mut slot = lock(slot);
+            let idle = slot
                 .renewed
                 .is_none_or(|renewed| now.saturating_duration_since(renewed) >= IDLE);
-            match seat.reader {
-                Some(_) if idle => seat.release(),
+            match slot.reader {
+                Some(_) if idle => slot.release(),
                 _ => any |= !idle,
             }
         }
@@ -203,8 +205,8 @@ impl Pool {
     }
 }
 
-impl Seat {
-    /// The snapshot that it holds.
+impl ReaderSlot {
+    /// The snapshot that is pinned.
     pub(crate) fn snapshot(&self) -> Option<Snapshot<'_>> {
         self.reader.as_ref()?.1.snapshot()
     }
@@ -216,7 +218,7 @@ impl Seat {
         self.renewed = None;
     }
 
-    /// It with what is ready of its answers; `None` where the registry is not in sync.
+    /// The snapshot with what is prepared of its answers; `None` where the registry is not in sync.
     pub(crate) fn prepared(&mut self) -> Option<(Snapshot<'_>, &mut Prepared)> {
         let snapshot = self.reader.as_ref()?.1.snapshot()?;
         Some((snapshot, self.prepared.as_mut()?))
@@ -276,22 +278,22 @@ mod tests {
             writer.commit().unwrap();
         };
         block(0);
-        let pool = Pool {
-            seats: (0..2).map(|_| Mutex::default()).collect(),
-            ..Pool::new(path)
+        let pool = ReaderPool {
+            slots: (0..2).map(|_| Mutex::default()).collect(),
+            ..ReaderPool::new(path)
         };
         let tip = |now| {
-            let seat = pool.seat(now).unwrap();
-            seat.snapshot().unwrap().tip().unwrap().height
+            let slot = pool.slot(now).unwrap();
+            slot.snapshot().unwrap().tip().unwrap().height
         };
         let now = Instant::now();
-        let held = pool.seat(now).unwrap();
-        assert_eq!(held.snapshot().unwrap().tip().unwrap().height, 0);
+        let slot = pool.slot(now).unwrap();
+        assert_eq!(slot.snapshot().unwrap().tip().unwrap().height, 0);
         block(1);
-        // While this thread is in its seat, another one takes the other.
+        // While this thread uses its slot, another one takes the other.
         let other = std::thread::scope(|threads| threads.spawn(|| tip(now)).join().unwrap());
         assert_eq!(other, 1);
-        drop(held);
+        drop(slot);
         assert_eq!(tip(now), 1);
     }
 }

@@ -7,7 +7,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 
 /// Decides which of many equal lines is written.
 #[derive(Debug, Default)]
-pub(crate) struct Seldom(Mutex<State>);
+pub(crate) struct LogThrottle(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -15,7 +15,7 @@ struct State {
     left_out: u64,
 }
 
-impl Seldom {
+impl LogThrottle {
     /// Counts one, and gives the number of those that nobody was told of yet, this one included,
     /// where it is time for a line.
     pub(crate) fn count(&self, now: Instant) -> Option<u64> {
@@ -37,9 +37,9 @@ mod tests {
 
     #[test]
     fn one_line_a_minute_counts_those_between() {
-        let seldom = Seldom::default();
+        let throttle = LogThrottle::default();
         let start = Instant::now();
-        let after = |seconds| seldom.count(start + Duration::from_secs(seconds));
+        let after = |seconds| throttle.count(start + Duration::from_secs(seconds));
         assert_eq!(after(0), Some(1));
         assert_eq!([after(0), after(1), after(59)], [None; 3]);
         assert_eq!(after(60), Some(4));

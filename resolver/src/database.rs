@@ -1,6 +1,6 @@
 //! Resolving from the database of an indexer on this machine.
 
-use crate::answer::{Answer, Claim, State, Tip};
+use crate::answer::{Answer, Claim, State, Tip, digits};
 use crate::error::{self, Error, Revocation};
 use atname_protocol::QualifiedName;
 use atname_protocol::rules::Finality;
@@ -56,8 +56,9 @@ impl Database {
         let name = error::parse(service, name)?;
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = reader.snapshot().map_err(|error| Error::database(&error))?;
-        let tip = synced(&snapshot)?;
-        resolve(&snapshot, &tip, &name, options)
+        let tip = Tip::new(&synced(&snapshot)?);
+        let depth = depth(&snapshot, options);
+        resolve(&snapshot, &tip, &name, depth, options.pending)
     }
 }
 
@@ -73,7 +74,7 @@ pub fn synced(snapshot: &Snapshot<'_>) -> Result<atname_store::Tip, Error> {
     }
 }
 
-/// D of a question: what was asked for, or the network's usual one.
+/// D of a request: what was asked for, or the network's usual one.
 pub fn depth(snapshot: &Snapshot<'_>, options: &Options) -> NonZeroU32 {
     options
         .depth
@@ -81,50 +82,48 @@ pub fn depth(snapshot: &Snapshot<'_>, options: &Options) -> NonZeroU32 {
         .unwrap_or(NonZeroU32::MIN)
 }
 
-/// The answer of one snapshot, whose tip this is.
+/// The answer of one snapshot, whose tip this is: of the library, and of each request to the service.
 pub fn resolve(
     snapshot: &Snapshot<'_>,
-    tip: &atname_store::Tip,
+    tip: &Tip,
     name: &QualifiedName,
-    options: &Options,
+    depth: NonZeroU32,
+    pending: bool,
 ) -> Result<Answer, Error> {
-    let failed = |error| Error::database(&error);
-    let Some(entry) = snapshot.get(name).map_err(failed)? else {
+    let found = snapshot.standing(name, depth);
+    let Some(found) = found.map_err(|error| Error::database(&error))? else {
         return Err(Error::NotRegistered {
             service: name.service().to_string(),
             name: name.name().to_string(),
-            tip: Tip::new(tip),
+            tip: tip.clone(),
         });
-    };
-    let state = match snapshot
-        .finality(&entry, depth(snapshot, options))
-        .map_err(failed)?
-    {
-        Finality::Final => State::Final,
-        Finality::Pending => State::Pending,
     };
     let answer = Answer {
         service: name.service().to_string(),
         name: name.name().to_string(),
-        key: *entry.key.as_bytes(),
-        state,
-        confirmations: tip.height.saturating_sub(entry.claim.height) + 1,
-        claim: Claim {
-            height: entry.claim.height,
-            txid: entry.claim_txid.to_string(),
+        key: *found.key.as_bytes(),
+        state: match found.finality {
+            Finality::Final => State::Final,
+            Finality::Pending => State::Pending,
         },
-        tip: Tip::new(tip),
+        confirmations: tip.height.saturating_sub(found.claim_height) + 1,
+        claim: Claim {
+            height: found.claim_height,
+            // Bitcoin shows the bytes of a txid from the last to the first.
+            txid: digits(found.claim_txid.as_bytes().iter().rev()),
+        },
+        tip: tip.clone(),
     };
-    if state == State::Pending && !options.pending {
+    if answer.state == State::Pending && !pending {
         return Err(Error::Pending {
             candidate: Box::new(answer),
         });
     }
-    if entry.key.is_revoked() {
+    if found.key.is_revoked() {
         return Err(Error::Revoked(Box::new(Revocation {
             service: answer.service,
             name: answer.name,
-            state,
+            state: answer.state,
             confirmations: answer.confirmations,
             claim: answer.claim,
             tip: answer.tip,

@@ -1,7 +1,7 @@
 //! Entity tags: the tip's digest and the form of the answer, compared without a query.
 
 use crate::accept::Format;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use std::fmt;
 use std::num::NonZeroU32;
 
@@ -31,6 +31,13 @@ impl ETag {
     }
 }
 
+impl ETag {
+    /// The value of the header. There always is one, as [`ETag::new`] says what a form may hold.
+    pub(crate) fn header(&self) -> Option<HeaderValue> {
+        HeaderValue::try_from(self.to_string()).ok()
+    }
+}
+
 impl fmt::Display for ETag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "W/\"{}\"", self.0)
@@ -39,43 +46,36 @@ impl fmt::Display for ETag {
 
 /// What a request says in `If-None-Match` (RFC 9110, 13.1.2).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct IfNoneMatch {
-    any: bool,
-    tags: Vec<String>,
-}
+pub(crate) struct IfNoneMatch(Vec<HeaderValue>);
 
 impl IfNoneMatch {
-    /// Reads all lines of it; what is no entity tag is passed over.
+    /// Takes all lines of it; what is no entity tag is passed over when they are read.
     pub(crate) fn new(headers: &HeaderMap) -> IfNoneMatch {
-        let mut read = IfNoneMatch::default();
-        for line in headers.get_all(header::IF_NONE_MATCH) {
-            let line = line.to_str().unwrap_or_default().trim();
-            if line == "*" {
-                read.any = true;
-            } else {
-                // Between quotation marks a comma is part of the tag: every second piece is one.
-                let tags = line.split('"').skip(1).step_by(2);
-                read.tags.extend(tags.map(str::to_owned));
-            }
-        }
-        read
+        let lines = headers.get_all(header::IF_NONE_MATCH);
+        IfNoneMatch(lines.iter().cloned().collect())
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &str> {
+        let lines = self.0.iter().filter_map(|line| line.to_str().ok());
+        lines.map(str::trim)
     }
 
     /// Whether it lists the tag. The comparison is the weak one: `W/` makes no difference.
     pub(crate) fn lists(&self, tag: &ETag) -> bool {
-        self.tags.contains(&tag.0)
+        // Between quotation marks a comma is part of the tag: every second piece is one.
+        self.lines()
+            .any(|line| line.split('"').skip(1).step_by(2).any(|t| t == tag.0))
     }
 
     /// Whether it is `*`: true of whatever there is an answer for.
     pub(crate) fn any(&self) -> bool {
-        self.any
+        self.lines().any(|line| line == "*")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
 
     fn lists(lines: &[&'static str]) -> bool {
         let mut headers = HeaderMap::new();

@@ -10,6 +10,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
 use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 
 /// The service of a path that names none.
@@ -24,15 +25,13 @@ pub(crate) struct Resolve {
     pub(crate) if_none_match: IfNoneMatch,
 }
 
-impl<S: Sync> FromRequestParts<S> for Resolve {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Resolve, Problem> {
-        let labels = parts.uri.path().strip_prefix("/resolve/");
-        let labels = labels.unwrap_or_default();
+impl Resolve {
+    /// Reads it from path, query and headers.
+    pub(crate) fn read(uri: &Uri, headers: &HeaderMap) -> Result<Resolve, Problem> {
+        let labels = uri.path().strip_prefix("/resolve/").unwrap_or_default();
         let (service, name) = labels.split_once('/').unwrap_or((DEFAULT_SERVICE, labels));
         let name = parse(&decode(service), &decode(name))?;
-        let [format, depth, pending] = query(&parts.uri, ["format", "depth", "pending"])?;
+        let [format, depth, pending] = query(uri, ["format", "depth", "pending"])?;
         Ok(Resolve {
             name,
             options: Options {
@@ -49,9 +48,17 @@ impl<S: Sync> FromRequestParts<S> for Resolve {
                     }
                 },
             },
-            format: format.map_or_else(|| Ok(accepted(&parts.headers)), |f| read_format(&f))?,
-            if_none_match: IfNoneMatch::new(&parts.headers),
+            format: format.map_or_else(|| Ok(accepted(headers)), |f| read_format(&f))?,
+            if_none_match: IfNoneMatch::new(headers),
         })
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Resolve {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Resolve, Problem> {
+        Resolve::read(&parts.uri, &parts.headers)
     }
 }
 
@@ -97,8 +104,8 @@ impl<S: Sync> FromRequestParts<S> for Plain {
 
 /// A part of a path as text. What is no percent-encoding stays as it is, and what is no UTF-8
 /// becomes U+FFFD: neither is in any label, so it is refused at its position.
-fn decode(part: &str) -> String {
-    percent_decode_str(part).decode_utf8_lossy().into_owned()
+fn decode(part: &str) -> Cow<'_, str> {
+    percent_decode_str(part).decode_utf8_lossy()
 }
 
 /// The values of the known parameters of a query.

@@ -59,7 +59,10 @@ impl Guard {
         path: &str,
         response: &mut Response,
     ) {
-        response.headers_mut().extend(ALWAYS);
+        // Answers of names bring them, and `extend` would add a second one.
+        for (name, value) in ALWAYS {
+            response.headers_mut().insert(name, value);
+        }
         let cause = response.extensions().get::<Cause>();
         self.log(started, method, path, response.status(), cause);
     }

@@ -4,12 +4,12 @@
 //! | --- | --- |
 //! | `server` | accepts connections, limits them, shuts down |
 //! | `descriptors`, `write_timeout` | what the system allows for them; clients that do not read |
-//! | `fast` | the way of most requests, before the router |
-//! | `routes` | which request is answered by what; the plain way |
+//! | `early` | what most requests need no router for |
+//! | `routes` | which request is answered by what |
 //! | `extract` | reads a request into types, or refuses it |
 //! | `accept`, `etag` | the headers of a request that choose the form of the answer |
 //! | `reader_pool` | readers of the database with pinned snapshots, which go to a new tip together |
-//! | `prepared`, `answers` | what all answers at a tip have in common; finished ones |
+//! | `prepared`, `answers` | from a name to its answer; what all at a tip have in common; finished ones |
 //! | `respond` | what an answer looks like: form, `ETag`, caching |
 //! | `problem` | what an error looks like (RFC 9457) |
 //! | `guard` | what holds for every request: time, size, headers, log |
@@ -25,9 +25,9 @@
 mod accept;
 mod answers;
 mod descriptors;
+mod early;
 mod etag;
 mod extract;
-mod fast;
 mod guard;
 mod log_throttle;
 mod prepared;

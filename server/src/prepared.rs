@@ -1,132 +1,135 @@
-//! What all answers at one tip have in common, written once: their headers, and the tip as JSON.
+//! What all answers at one tip have in common, made once: their headers, and the tip as it is shown; and
+//! the way to an answer, for each request to `/resolve`.
 
 use crate::accept::Format;
 use crate::answers::Answers;
 use crate::etag::ETag;
+use crate::extract::Resolve;
 use crate::guard::ALWAYS;
-use crate::respond::Caching;
-use atname_protocol::QualifiedName;
-use atname_resolver::Options;
-use atname_resolver::internal;
-use atname_store::{Snapshot, Standing};
-use axum::http::{HeaderMap, HeaderValue, header};
-use std::io::Write as _;
+use crate::problem::Problem;
+use crate::respond::{Caching, to_json};
+use atname_resolver::{Error, Options, Tip, internal};
+use atname_store::Snapshot;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body_util::Full;
+use hyper::Response;
 use std::num::NonZeroU32;
 
-/// The parts of an answer that depend on the tip alone, at the network's usual depth.
+/// The parts of an answer that depend on the tip alone.
 pub(crate) struct Prepared {
-    /// The tip.
-    pub(crate) tip: atname_store::Tip,
-    /// The usual depth.
-    pub(crate) depth: NonZeroU32,
-    /// Answers that are finished.
-    pub(crate) answers: Answers,
-    tip_json: Vec<u8>,
+    tip: atname_store::Tip,
+    shown: Tip,
+    /// The network's usual depth.
+    depth: NonZeroU32,
+    /// Finished answers at that depth, of final names.
+    answers: Answers,
     json: Headers,
     text: Headers,
 }
 
 /// The headers of the answers in one form.
-pub(crate) struct Headers {
-    /// The tag, as a client sends it back.
-    pub(crate) etag: HeaderValue,
+struct Headers {
+    etag: ETag,
     /// Those of a 200.
-    pub(crate) answer: HeaderMap,
+    answer: HeaderMap,
     /// Those of a 304.
-    pub(crate) not_modified: HeaderMap,
+    not_modified: HeaderMap,
 }
 
 impl Prepared {
-    /// Prepares the answers of a snapshot, with room for so many finished ones; `None` where the
-    /// registry is not in sync.
-    pub(crate) fn new(snapshot: &Snapshot<'_>, answers: usize) -> Option<Prepared> {
-        let tip = internal::synced(snapshot).ok()?;
+    /// Prepares the answers of a snapshot, with room for so many finished ones.
+    ///
+    /// # Errors
+    /// Where the registry is not in sync.
+    pub(crate) fn new(snapshot: &Snapshot<'_>, answers: usize) -> Result<Prepared, Error> {
+        let tip = internal::synced(snapshot)?;
         let depth = internal::depth(snapshot, &Options::default());
-        let headers = |format| Headers::new(format, &ETag::of_name(&tip, format, depth, false));
-        Some(Prepared {
-            tip,
+        let headers = |format| Headers::new(format, ETag::of_name(&tip, format, depth, false));
+        Ok(Prepared {
+            shown: internal::tip(&tip),
             depth,
             answers: Answers::new(answers),
-            tip_json: serde_json::to_vec(&internal::tip(&tip)).ok()?,
-            json: headers(Format::Json)?,
-            text: headers(Format::Text)?,
+            json: headers(Format::Json),
+            text: headers(Format::Text),
+            tip,
         })
     }
 
-    /// The headers of a form.
-    pub(crate) fn headers(&self, format: Format) -> &Headers {
-        match format {
-            Format::Json => &self.json,
-            Format::Text => &self.text,
+    /// The response to a request, from the snapshot that this was prepared of.
+    pub(crate) fn respond(
+        &mut self,
+        snapshot: &Snapshot<'_>,
+        request: &Resolve,
+    ) -> Result<Response<Full<Bytes>>, Problem> {
+        let Resolve {
+            name,
+            options,
+            format,
+            if_none_match,
+        } = request;
+        let depth = options.depth.unwrap_or(self.depth);
+        let usual = depth == self.depth && !options.pending;
+        let unusual;
+        let headers = match format {
+            Format::Json if usual => &self.json,
+            Format::Text if usual => &self.text,
+            format => {
+                let etag = ETag::of_name(&self.tip, *format, depth, options.pending);
+                unusual = Headers::new(*format, etag);
+                &unusual
+            }
+        };
+        // The tag was given with a 200 of this path, and the registry is as it was then: it would
+        // be a 200 again (RFC 9110, 13.2.1).
+        if if_none_match.lists(&headers.etag) {
+            return Ok(headers.not_modified());
         }
-    }
-
-    /// The body of a final name's answer, as [`Answer`](atname_resolver::Answer) is serialized.
-    pub(crate) fn body(
-        &self,
-        name: &QualifiedName,
-        standing: &Standing,
-        format: Format,
-    ) -> Vec<u8> {
-        let mut body = Vec::with_capacity(self.tip_json.len() + 320);
-        if format == Format::Text {
-            push_hex(&mut body, standing.key.as_bytes().iter());
-            body.push(b'\n');
-            return body;
+        let kept = self.answers.get(name, *format).filter(|_| usual);
+        let body = match kept {
+            Some(body) => body,
+            None => {
+                let answer =
+                    internal::resolve(snapshot, &self.shown, name, depth, options.pending)?;
+                let body = Bytes::from(match format {
+                    Format::Json => to_json(&answer)?,
+                    Format::Text => format!("{}\n", answer.key_hex()).into_bytes(),
+                });
+                if usual {
+                    self.answers.keep(name, *format, &body);
+                }
+                body
+            }
+        };
+        if if_none_match.any() {
+            return Ok(headers.not_modified());
         }
-        let confirmations = self.tip.height.saturating_sub(standing.claim_height) + 1;
-        // Labels have no character that JSON escapes.
-        body.extend_from_slice(b"{\"service\":\"");
-        body.extend_from_slice(name.service().as_str().as_bytes());
-        body.extend_from_slice(b"\",\"name\":\"");
-        body.extend_from_slice(name.name().as_str().as_bytes());
-        body.extend_from_slice(b"\",\"key\":\"");
-        push_hex(&mut body, standing.key.as_bytes().iter());
-        body.extend_from_slice(b"\",\"state\":\"final\",\"confirmations\":");
-        push_number(&mut body, confirmations);
-        body.extend_from_slice(b",\"claim\":{\"height\":");
-        push_number(&mut body, standing.claim_height);
-        body.extend_from_slice(b",\"txid\":\"");
-        // Bitcoin shows the bytes of a txid from the last to the first.
-        push_hex(&mut body, standing.claim_txid.as_bytes().iter().rev());
-        body.extend_from_slice(b"\"},\"tip\":");
-        body.extend_from_slice(&self.tip_json);
-        body.push(b'}');
-        body
+        let mut response = Response::new(Full::new(body));
+        response.headers_mut().clone_from(&headers.answer);
+        Ok(response)
     }
 }
 
 impl Headers {
-    fn new(format: Format, etag: &ETag) -> Option<Headers> {
-        let etag = HeaderValue::try_from(etag.to_string()).ok()?;
-        let mut not_modified = HeaderMap::new();
+    fn new(format: Format, etag: ETag) -> Headers {
+        let mut not_modified = HeaderMap::with_capacity(8);
         not_modified.insert(header::CACHE_CONTROL, Caching::Brief.header());
-        not_modified.insert(header::ETAG, etag.clone());
+        not_modified.extend(etag.header().map(|tag| (header::ETAG, tag)));
         not_modified.extend(ALWAYS);
-        let mut answer = HeaderMap::new();
+        let mut answer = not_modified.clone();
         let content_type = HeaderValue::from_static(format.content_type());
         answer.insert(header::CONTENT_TYPE, content_type);
-        answer.extend(not_modified.clone());
-        Some(Headers {
+        Headers {
             etag,
             answer,
             not_modified,
-        })
+        }
     }
-}
 
-fn push_hex<'b>(text: &mut Vec<u8>, bytes: impl Iterator<Item = &'b u8>) {
-    let digit = |value: u8| b'0' + value + if value > 9 { b'a' - b'9' - 1 } else { 0 };
-    let mut digits = [0; 64];
-    let mut length = 0;
-    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
-        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
-        length += 2;
+    fn not_modified(&self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response.headers_mut().clone_from(&self.not_modified);
+        response
     }
-    text.extend_from_slice(digits.get(..length).unwrap_or_default());
-}
-
-fn push_number(text: &mut Vec<u8>, number: u32) {
-    // To write into memory does not fail.
-    let _ = write!(text, "{number}");
 }

@@ -6,9 +6,14 @@
 //! together: who is first to see it raises the epoch, and a reader of an older epoch looks again before
 //! it answers. So the answers of a connection never go back in time, whichever threads give them.
 
+use crate::extract::Resolve;
 use crate::prepared::Prepared;
 use crate::problem::Problem;
+use atname_resolver::internal;
 use atname_store::{Error, Held, Snapshot};
+use axum::body::Bytes;
+use http_body_util::Full;
+use hyper::Response;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -74,11 +79,33 @@ impl ReaderPool {
         &self,
         request: impl FnOnce(&Snapshot<'_>) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
-        let mut slot = self.slot(Instant::now())?;
-        let result = match slot.snapshot() {
-            Some(snapshot) => request(&snapshot),
-            None => Err(Problem::internal("a reader has lost its snapshot")),
-        };
+        self.with_slot(Instant::now(), |slot| request(&slot.pinned()?))
+    }
+
+    /// Answers a request for a name: the one way, with and without the router.
+    pub(crate) fn resolve(
+        &self,
+        now: Instant,
+        request: &Resolve,
+    ) -> Result<Response<Full<Bytes>>, Problem> {
+        self.with_slot(now, |slot| {
+            if let Some((snapshot, prepared)) = slot.prepared() {
+                return prepared.respond(&snapshot, request);
+            }
+            match internal::synced(&slot.pinned()?) {
+                Err(error) => Err(error.into()),
+                Ok(_) => Err(Problem::internal("a reader in sync has nothing prepared")),
+            }
+        })
+    }
+
+    fn with_slot<T>(
+        &self,
+        now: Instant,
+        request: impl FnOnce(&mut ReaderSlot) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let mut slot = self.slot(now)?;
+        let result = request(&mut slot);
         // A reader that failed is not trusted with the next request.
         if matches!(&result, Err(problem) if problem.is_internal()) {
             *slot = ReaderSlot::default();
@@ -92,7 +119,7 @@ impl ReaderPool {
     /// A reader at the newest tip that any has seen, which is that of now or of a millisecond ago. A
     /// lookup takes microseconds and waits for nobody, so it runs on the thread that serves the
     /// request.
-    pub(crate) fn slot(&self, now: Instant) -> Result<MutexGuard<'_, ReaderSlot>, Error> {
+    fn slot(&self, now: Instant) -> Result<MutexGuard<'_, ReaderSlot>, Error> {
         let mut slot = self.take();
         let fresh = slot
             .renewed
@@ -155,7 +182,7 @@ impl ReaderPool {
                 node_height: snapshot.node_height(),
             };
             if let Some(noted) = self.note(epoch, Some(state)) {
-                slot.prepared = Prepared::new(&snapshot, ANSWERS / self.slots.len());
+                slot.prepared = Prepared::new(&snapshot, ANSWERS / self.slots.len()).ok();
                 slot.epoch = noted;
                 return Ok(());
             }
@@ -207,8 +234,13 @@ impl ReaderPool {
 
 impl ReaderSlot {
     /// The snapshot that is pinned.
-    pub(crate) fn snapshot(&self) -> Option<Snapshot<'_>> {
+    fn snapshot(&self) -> Option<Snapshot<'_>> {
         self.reader.as_ref()?.1.snapshot()
+    }
+
+    fn pinned(&self) -> Result<Snapshot<'_>, Problem> {
+        let lost = || Problem::internal("a reader has lost its snapshot");
+        self.snapshot().ok_or_else(lost)
     }
 
     fn release(&mut self) {
@@ -219,7 +251,7 @@ impl ReaderSlot {
     }
 
     /// The snapshot with what is prepared of its answers; `None` where the registry is not in sync.
-    pub(crate) fn prepared(&mut self) -> Option<(Snapshot<'_>, &mut Prepared)> {
+    fn prepared(&mut self) -> Option<(Snapshot<'_>, &mut Prepared)> {
         let snapshot = self.reader.as_ref()?.1.snapshot()?;
         Some((snapshot, self.prepared.as_mut()?))
     }

@@ -32,9 +32,7 @@ impl Caching {
 pub(crate) enum Reply {
     /// 200 with a body.
     Answer {
-        /// The form of the body.
-        format: Format,
-        /// The body.
+        /// The body, which is JSON.
         body: Vec<u8>,
         /// Its tag; none where the answer does not follow from the registry.
         etag: Option<ETag>,
@@ -47,7 +45,6 @@ impl Reply {
     /// An answer as JSON that may be kept for as long as its tag holds.
     pub(crate) fn json(answer: &impl Serialize, etag: ETag) -> Result<Reply, Problem> {
         Ok(Reply::Answer {
-            format: Format::Json,
             body: to_json(answer)?,
             etag: Some(etag),
         })
@@ -56,34 +53,30 @@ impl Reply {
     /// An answer as JSON that nobody keeps.
     pub(crate) fn momentary(answer: &impl Serialize) -> Result<Reply, Problem> {
         Ok(Reply::Answer {
-            format: Format::Json,
             body: to_json(answer)?,
             etag: None,
         })
     }
-
-    /// One line of text.
-    pub(crate) fn line(text: &str, etag: ETag) -> Reply {
-        Reply::Answer {
-            format: Format::Text,
-            body: format!("{text}\n").into_bytes(),
-            etag: Some(etag),
-        }
-    }
 }
 
-fn to_json(answer: &impl Serialize) -> Result<Vec<u8>, Problem> {
-    serde_json::to_vec(answer).map_err(|error| Problem::internal(error.to_string()))
+/// An answer as JSON.
+pub(crate) fn to_json(answer: &impl Serialize) -> Result<Vec<u8>, Problem> {
+    // Longer than what a name resolves to, so that it need not grow.
+    let mut body = Vec::with_capacity(512);
+    match serde_json::to_writer(&mut body, answer) {
+        Ok(()) => Ok(body),
+        Err(error) => Err(Problem::internal(error.to_string())),
+    }
 }
 
 impl IntoResponse for Reply {
     fn into_response(self) -> Response {
         let (mut response, etag) = match self {
-            Reply::Answer { format, body, etag } => {
+            Reply::Answer { body, etag } => {
                 let mut response = Response::new(Body::from(body));
                 response.headers_mut().insert(
                     header::CONTENT_TYPE,
-                    HeaderValue::from_static(format.content_type()),
+                    HeaderValue::from_static(Format::Json.content_type()),
                 );
                 (response, etag)
             }
@@ -100,7 +93,7 @@ impl IntoResponse for Reply {
         };
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, caching.header());
-        if let Some(etag) = etag.and_then(|etag| HeaderValue::try_from(etag.to_string()).ok()) {
+        if let Some(etag) = etag.and_then(|etag| etag.header()) {
             headers.insert(header::ETAG, etag);
         }
         response

@@ -1,7 +1,6 @@
 //! Which request is answered by what. A handler takes a typed request to one snapshot and gives a
 //! typed answer back.
 
-use crate::accept::Format;
 use crate::etag::ETag;
 use crate::extract::{AtHeight, DEFAULT_SERVICE, Plain, Resolve};
 use crate::guard::{self, Guard};
@@ -12,13 +11,17 @@ use atname_protocol::Network;
 use atname_protocol::digest::PROTOCOL_VERSION;
 use atname_resolver::{Tip, internal};
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::handler::Handler;
 use axum::http::Uri;
 use axum::middleware;
 use axum::routing::{MethodRouter, get};
+use http_body_util::Full;
+use hyper::Response;
 use serde::Serialize;
 use std::sync::Arc;
+use std::time::Instant;
 
 type Answered = Result<Reply, Problem>;
 
@@ -60,25 +63,11 @@ where
     get(handler).options(guard::options)
 }
 
-async fn resolve(State(pool): State<Arc<ReaderPool>>, request: Resolve) -> Answered {
-    pool.read(|snapshot| {
-        let tip = internal::synced(snapshot)?;
-        let depth = internal::depth(snapshot, &request.options);
-        let etag = ETag::of_name(&tip, request.format, depth, request.options.pending);
-        // The tag was given with a 200 of this path, and the registry is as it was then: it would
-        // be a 200 again (RFC 9110, 13.2.1).
-        if request.if_none_match.lists(&etag) {
-            return Ok(Reply::NotModified(etag));
-        }
-        let answer = internal::resolve(snapshot, &tip, &request.name, &request.options)?;
-        if request.if_none_match.any() {
-            return Ok(Reply::NotModified(etag));
-        }
-        match request.format {
-            Format::Json => Reply::json(&answer, etag),
-            Format::Text => Ok(Reply::line(&answer.key_hex(), etag)),
-        }
-    })
+async fn resolve(
+    State(pool): State<Arc<ReaderPool>>,
+    request: Resolve,
+) -> Result<Response<Full<Bytes>>, Problem> {
+    pool.resolve(Instant::now(), &request)
 }
 
 /// The registry's tip beside the node's height.

@@ -1,7 +1,7 @@
 //! The server: accepts connections, holds them to its limits, and ends when it is asked to.
 
 use crate::descriptors;
-use crate::fast::App;
+use crate::early::App;
 use crate::guard::Guard;
 use crate::log_throttle::LogThrottle;
 use crate::reader_pool::ReaderPool;
@@ -218,7 +218,7 @@ struct ConnectionLimiter {
 impl ConnectionLimiter {
     fn new(pool: &Arc<ReaderPool>, limits: &Limits) -> ConnectionLimiter {
         let guard = Guard::new(limits);
-        let plain = routes::router(Arc::clone(pool), guard.clone());
+        let router = routes::router(Arc::clone(pool), guard.clone());
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
@@ -226,7 +226,7 @@ impl ConnectionLimiter {
             .max_buf_size(limits.header_bytes.max(8 << 10));
         ConnectionLimiter {
             http,
-            app: App::new(Arc::clone(pool), guard.clone(), plain),
+            app: App::new(Arc::clone(pool), guard.clone(), router),
             write_timeout: limits.write_timeout,
             permits: Arc::new(Semaphore::new(limits.connections)),
             overloaded: routes::overloaded(guard),

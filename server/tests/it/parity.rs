@@ -1,5 +1,5 @@
-//! The fast way of the service beside its plain one, which is the model: the same request with an empty
-//! body takes the plain way, and has to be answered the same, byte for byte. `ATNAME_CASES` is the
+//! Requests that are answered before the router beside the same ones with an empty body, which go through
+//! it: the response has to be the same, byte for byte. `ATNAME_CASES` is the
 //! number of blocks at whose tips they are compared, 25 where it is not set.
 
 use atname_protocol::Key;
@@ -156,7 +156,7 @@ fn sorted(response: &Response) -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_fast_way_answers_as_the_plain_one() {
+fn early_and_routed_requests_are_answered_alike() {
     let blocks = std::env::var("ATNAME_CASES").map_or(25, |cases| cases.parse().unwrap());
     let mut random = Random(8480);
     let mut chain = world();
@@ -179,13 +179,13 @@ fn the_fast_way_answers_as_the_plain_one() {
             let first = sent(&server, method, &target, &headers);
             let again = sent(&server, method, &target, &headers);
             headers.push("Content-Length: 0".into());
-            let plain = sent(&server, method, &target, &headers);
-            for fast in [first, again] {
-                assert_eq!(fast.status, plain.status, "{request}");
-                assert_eq!(sorted(&fast), sorted(&plain), "{request}");
-                assert_eq!(fast.body, plain.body, "{request}");
+            let routed = sent(&server, method, &target, &headers);
+            for early in [first, again] {
+                assert_eq!(early.status, routed.status, "{request}");
+                assert_eq!(sorted(&early), sorted(&routed), "{request}");
+                assert_eq!(early.body, routed.body, "{request}");
             }
-            *statuses.entry(plain.status).or_insert(0) += 1;
+            *statuses.entry(routed.status).or_insert(0) += 1;
         }
         some_block(&mut chain, &mut random);
     }

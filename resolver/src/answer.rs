@@ -47,6 +47,7 @@ pub enum State {
 
 /// The claim that registered a name, or took it over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Claim {
     /// Height of its block.
     pub height: u32,
@@ -56,6 +57,7 @@ pub struct Claim {
 
 /// The last block of the registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Tip {
     /// Its height.
     pub height: u32,
@@ -66,6 +68,7 @@ pub struct Tip {
     pub digest: String,
 }
 
+#[cfg(feature = "database")]
 impl Tip {
     /// Not a `From`: that would put the store's type into the public interface.
     pub(crate) fn new(tip: &atname_store::Tip) -> Tip {

@@ -1,7 +1,8 @@
 //! Resolving from the database of an indexer on this machine.
 
 use crate::answer::{Answer, Claim, State, Tip, digits};
-use crate::error::{self, Error, Revocation};
+use crate::error::{self, DatabaseError, Error, Revocation};
+use crate::options::Options;
 use atname_protocol::QualifiedName;
 use atname_protocol::rules::Finality;
 use atname_store::{Reader, Snapshot};
@@ -23,23 +24,13 @@ impl std::fmt::Debug for Database {
     }
 }
 
-/// How sure an answer is to be.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Options {
-    /// D: what decides whether a name is final, claim and openings included, is to be D blocks deep,
-    /// the tip being 1. `None` is the network's usual D: 6 on mainnet.
-    pub depth: Option<NonZeroU32>,
-    /// Answers pending names too, marked as such. A pending name may go to somebody else.
-    pub pending: bool,
-}
-
 impl Database {
     /// Opens the database that `atname index` writes.
     ///
     /// # Errors
     /// [`Error::Database`] where there is none, or this version cannot read it.
-    pub fn open(path: &Path) -> Result<Database, Error> {
-        let reader = Reader::open(path).map_err(|error| Error::database(&error))?;
+    pub fn open(path: impl AsRef<Path>) -> Result<Database, Error> {
+        let reader = Reader::open(path.as_ref()).map_err(failed)?;
         Ok(Database {
             reader: Mutex::new(reader),
         })
@@ -55,11 +46,16 @@ impl Database {
     pub fn resolve(&self, service: &str, name: &str, options: &Options) -> Result<Answer, Error> {
         let name = error::parse(service, name)?;
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let snapshot = reader.snapshot().map_err(|error| Error::database(&error))?;
+        let snapshot = reader.snapshot().map_err(failed)?;
         let tip = Tip::new(&synced(&snapshot)?);
         let depth = depth(&snapshot, options);
         resolve(&snapshot, &tip, &name, depth, options.pending)
     }
+}
+
+/// Not a `From`: that would put the store's type into the public interface.
+fn failed(error: atname_store::Error) -> Error {
+    Error::Database(DatabaseError::new(error))
 }
 
 /// The tip, if the registry is where the node is by what the indexer last wrote.
@@ -91,7 +87,7 @@ pub fn resolve(
     pending: bool,
 ) -> Result<Answer, Error> {
     let found = snapshot.standing(name, depth);
-    let Some(found) = found.map_err(|error| Error::database(&error))? else {
+    let Some(found) = found.map_err(failed)? else {
         return Err(Error::NotRegistered {
             service: name.service().to_string(),
             name: name.name().to_string(),

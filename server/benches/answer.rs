@@ -30,7 +30,7 @@ fn main() {
 /// Each in a snapshot of its own, with finality, as the library answers.
 #[divan::bench]
 fn library(bencher: Bencher<'_, '_>) {
-    let Ok(database) = Database::open(&DB) else {
+    let Ok(database) = Database::open(&*DB) else {
         return;
     };
     let mut number = 0;

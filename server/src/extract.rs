@@ -34,20 +34,9 @@ impl Resolve {
         let [format, depth, pending] = query(uri, ["format", "depth", "pending"])?;
         Ok(Resolve {
             name,
-            options: Options {
-                depth: depth.map(|depth| read_depth(&depth)).transpose()?,
-                pending: match pending.as_deref() {
-                    None => false,
-                    Some("include") => true,
-                    Some(_) => {
-                        return Err(Problem::parameter(
-                            "pending",
-                            "pending is include, or is left out: pending names are not answered \
-                             then",
-                        ));
-                    }
-                },
-            },
+            options: Options::new()
+                .with_depth(depth.map(|depth| read_depth(&depth)).transpose()?)
+                .with_pending(pending.map_or(Ok(false), |pending| read_pending(&pending))?),
             format: format.map_or_else(|| Ok(accepted(headers)), |f| read_format(&f))?,
             if_none_match: IfNoneMatch::new(headers),
         })
@@ -145,6 +134,16 @@ fn read_depth(text: &str) -> Result<NonZeroU32, Problem> {
             "depth is a whole number of blocks from 1 to 4294967295",
         )
     })
+}
+
+fn read_pending(text: &str) -> Result<bool, Problem> {
+    match text {
+        "include" => Ok(true),
+        _ => Err(Problem::parameter(
+            "pending",
+            "pending is include, or is left out: pending names are not answered then",
+        )),
+    }
 }
 
 fn read_format(text: &str) -> Result<Format, Problem> {

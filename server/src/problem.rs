@@ -250,7 +250,7 @@ impl From<Error> for Problem {
                     node_height,
                 },
             ),
-            Error::Database(cause) => return Problem::internal(cause),
+            Error::Database(cause) => return Problem::internal(cause.to_string()),
             // Of asking other resolvers, which the service does not do.
             other => return Problem::internal(other.to_string()),
         };

@@ -101,15 +101,12 @@ impl Config {
 #[non_exhaustive]
 pub enum Error {
     /// The address cannot be listened at.
-    #[error(
-        "cannot listen at {address}: {reason}; stop what listens there, or name another address \
-         with --listen"
-    )]
+    #[error("cannot listen at {address}")]
     Listen {
         /// The address.
         address: SocketAddr,
         /// What the system said.
-        reason: io::Error,
+        source: io::Error,
     },
 }
 
@@ -139,9 +136,9 @@ impl Server {
                 address,
                 config,
             }),
-            Err(reason) => Err(Error::Listen {
+            Err(source) => Err(Error::Listen {
                 address: config.listen,
-                reason,
+                source,
             }),
         }
     }
@@ -158,9 +155,9 @@ impl Server {
     /// # Errors
     /// Where the runtime does not take the listener.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        let listener = TcpListener::from_std(self.listener).map_err(|reason| Error::Listen {
+        let listener = TcpListener::from_std(self.listener).map_err(|source| Error::Listen {
             address: self.address,
-            reason,
+            source,
         })?;
         let Config { db, mut limits, .. } = self.config;
         let wanted = limits.connections.saturating_add(REFUSALS);

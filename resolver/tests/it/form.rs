@@ -175,14 +175,8 @@ fn an_answer_to_another_question_is_none() {
         };
         (response.status, kind, response.body)
     });
-    let deep = Options {
-        depth: NonZeroU32::new(8),
-        pending: false,
-    };
-    let shallow = Options {
-        depth: NonZeroU32::new(7),
-        pending: false,
-    };
+    let deep = STRICT.with_depth(NonZeroU32::new(8));
+    let shallow = STRICT.with_depth(NonZeroU32::new(7));
     let answer = ask(&[deaf.url()]).resolve("gittorrent", "cjb", &shallow);
     assert_eq!(answer.unwrap().confirmations, 7);
     assert!(reason(&deaf, "gittorrent!cjb", &deep).contains("where it cannot be"));

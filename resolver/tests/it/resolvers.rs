@@ -10,14 +10,8 @@ use std::num::NonZeroU32;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-pub(crate) const STRICT: Options = Options {
-    depth: None,
-    pending: false,
-};
-pub(crate) const WITH_PENDING: Options = Options {
-    depth: None,
-    pending: true,
-};
+pub(crate) const STRICT: Options = Options::new();
+pub(crate) const WITH_PENDING: Options = Options::new().with_pending(true);
 
 /// Long enough for a busy machine, short enough for a test that waits for it.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -56,10 +50,11 @@ fn the_answers_and_errors_are_those_of_the_database() {
     let chain = world();
     let server = serve(&chain.db());
     let second = serve(&chain.db());
-    let database = Database::open(&chain.db()).unwrap();
-    let deep = |depth, pending| Options {
-        depth: NonZeroU32::new(depth),
-        pending,
+    let database = Database::open(chain.db()).unwrap();
+    let deep = |depth, pending| {
+        Options::new()
+            .with_depth(NonZeroU32::new(depth))
+            .with_pending(pending)
     };
     for resolvers in [ask(&[url(&server)]), ask(&[url(&server), url(&second)])] {
         for (service, name) in [
@@ -309,17 +304,11 @@ fn what_is_asked_for_is_passed_on() {
     let chain = world();
     let server = serve(&chain.db());
     let resolvers = ask(&[url(&server)]);
-    let options = Options {
-        depth: NonZeroU32::new(3),
-        pending: true,
-    };
+    let options = WITH_PENDING.with_depth(NonZeroU32::new(3));
     // The claim is in the tip: not three blocks deep, and answered all the same.
     let answer = resolvers.resolve("court", "late", &options).unwrap();
     assert_eq!((answer.state, answer.confirmations), (State::Pending, 1));
-    let strict = Options {
-        pending: false,
-        ..options
-    };
+    let strict = options.with_pending(false);
     let error = resolvers.resolve("court", "late", &strict).unwrap_err();
     assert!(matches!(error, Error::Pending { .. }), "{error:?}");
     assert!(resolvers.resolve("court", "late", &STRICT).is_ok());

@@ -14,7 +14,7 @@ fn running() -> (Chain, Running) {
 #[test]
 fn a_final_name_is_answered_as_the_library_answers_it() {
     let (chain, server) = running();
-    let database = Database::open(&chain.db()).unwrap();
+    let database = Database::open(chain.db()).unwrap();
     let answer = database.resolve("gittorrent", "cjb", &Options::default());
     let expected = serde_json::to_string(&answer.unwrap()).unwrap();
     for target in ["/resolve/cjb", "/resolve/gittorrent/cjb"] {

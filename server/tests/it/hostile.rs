@@ -282,5 +282,6 @@ fn an_address_that_is_taken_is_named() {
     let error = atname_server::Server::bind(config).unwrap_err();
     let sentence = error.to_string();
     assert!(sentence.contains(&server.address.to_string()), "{sentence}");
-    assert!(sentence.contains("--listen"), "{sentence}");
+    let source = std::error::Error::source(&error).unwrap();
+    assert!(source.to_string().contains("in use"), "{source}");
 }

@@ -88,7 +88,7 @@ fn every_answer_was_true_of_its_tip_and_none_goes_back_in_time() {
     let changes = std::env::var("ATNAME_CASES").map_or(60, |cases| cases.parse().unwrap());
     let mut chain = world();
     let server = serve(&chain.db());
-    let database = Database::open(&chain.db()).unwrap();
+    let database = Database::open(chain.db()).unwrap();
     let stop = AtomicBool::new(false);
     // By digest: when it was the tip, and what was true of it.
     let mut truths = HashMap::new();

@@ -323,10 +323,9 @@ fn resolves(head: &Head, path: &Path, resolution: &Resolution) {
     let [_, service, name] = name[..] else {
         unreachable!("{}", resolution.name)
     };
-    let options = Options {
-        depth: Some(resolution.depth),
-        pending: resolution.pending_too,
-    };
+    let options = Options::new()
+        .with_depth(Some(resolution.depth))
+        .with_pending(resolution.pending_too);
     let found = Database::open(path)
         .unwrap()
         .resolve(service, name, &options);

@@ -5,6 +5,7 @@ use atname_node::NodeError;
 use atname_protocol::NameError;
 use atname_registrar as registrar;
 use atname_resolver as resolver;
+use atname_server as server;
 use std::fmt;
 use std::process::ExitCode;
 
@@ -113,6 +114,28 @@ pub(crate) fn status(error: &anyhow::Error) -> ExitCode {
         cause.is::<NameError>().then_some(Status::Usage)
     });
     ExitCode::from(of_cause.unwrap_or(Status::Failed) as u8)
+}
+
+/// What to do about an error whose library does not know these commands and flags.
+pub(crate) fn advice(error: &anyhow::Error) -> Option<&'static str> {
+    error.chain().find_map(|cause| {
+        if cause.is::<server::Error>() {
+            return Some("stop what listens there, or name another address with --listen");
+        }
+        Some(match cause.downcast_ref::<resolver::Error>()? {
+            resolver::Error::NotRegistered { .. } => {
+                "check the spelling, or register it with `atname register`"
+            }
+            resolver::Error::Pending { .. } => {
+                "try again some blocks later, or take it as it is with --pending"
+            }
+            resolver::Error::Revoked(_) => "ask its owner",
+            resolver::Error::NotSynced { .. } => "try again when `atname index` has caught up",
+            resolver::Error::Unanswered { .. } => "try again later, or name others with --url",
+            resolver::Error::Disagreement(_) => "trust neither while it lasts",
+            _ => return None,
+        })
+    })
 }
 
 fn of_node(error: &NodeError) -> Status {

@@ -19,8 +19,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let text = format!("{error:#}");
-            if !text.is_empty() {
-                eprintln!("atname: {text}");
+            match exit::advice(&error) {
+                _ if text.is_empty() => {}
+                Some(advice) => eprintln!("atname: {text}; {advice}"),
+                None => eprintln!("atname: {text}"),
             }
             exit::status(&error)
         }

@@ -64,10 +64,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if how & 2 != 0 {
         resolvers = resolvers.of_chain("regtest");
     }
-    let options = Options {
-        depth: NonZeroU32::new(u32::from(how >> 2 & 3)),
-        pending: how & 16 != 0,
-    };
+    let options = Options::new()
+        .with_depth(NonZeroU32::new(u32::from(how >> 2 & 3)))
+        .with_pending(how & 16 != 0);
     let asked = resolvers.ask("gittorrent", "cjb", &options);
     for silence in &asked.silent {
         assert!(!silence.reason.contains(char::is_control), "{silence:?}");

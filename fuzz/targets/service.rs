@@ -3,7 +3,7 @@
 #![no_main]
 
 use atname_fuzz::{folder, registry};
-use atname_resolver::service::{Config, Server};
+use atname_server::{Config, Server};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::sync::LazyLock;

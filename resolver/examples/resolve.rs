@@ -9,7 +9,7 @@ fn main() -> ExitCode {
         eprintln!("usage: resolve FILE SERVICE NAME");
         return ExitCode::from(2);
     };
-    let answer = Database::open(file.as_ref())
+    let answer = Database::open(file)
         .and_then(|database| database.resolve(service, name, &Options::default()));
     match answer {
         Ok(answer) => println!("{}", answer.key_hex()),

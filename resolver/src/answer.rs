@@ -30,7 +30,7 @@ pub struct Answer {
 impl Answer {
     /// The key as 40 lower-case hex digits.
     pub fn key_hex(&self) -> String {
-        Key::from_bytes(self.key).to_string()
+        digits(self.key.iter())
     }
 }
 
@@ -47,6 +47,7 @@ pub enum State {
 
 /// The claim that registered a name, or took it over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Claim {
     /// Height of its block.
     pub height: u32,
@@ -56,6 +57,7 @@ pub struct Claim {
 
 /// The last block of the registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Tip {
     /// Its height.
     pub height: u32,
@@ -66,6 +68,7 @@ pub struct Tip {
     pub digest: String,
 }
 
+#[cfg(feature = "database")]
 impl Tip {
     /// Not a `From`: that would put the store's type into the public interface.
     pub(crate) fn new(tip: &atname_store::Tip) -> Tip {
@@ -77,12 +80,23 @@ impl Tip {
     }
 }
 
+/// Bytes as lower-case hex digits. `Display` writes them one by one, which costs the service a microsecond
+/// an answer.
+pub(crate) fn digits<'b>(bytes: impl ExactSizeIterator<Item = &'b u8>) -> String {
+    let digit = |value: u8| b'0' + value + if value > 9 { b'a' - b'9' - 1 } else { 0 };
+    let mut text = Vec::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    }
+    String::from_utf8(text).unwrap_or_default()
+}
+
 mod hex {
     use super::Key;
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
     pub(super) fn serialize<S: Serializer>(key: &[u8; 20], to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(&Key::from_bytes(*key))
+        to.serialize_str(&super::digits(key.iter()))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 20], D::Error> {

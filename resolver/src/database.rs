@@ -1,7 +1,8 @@
 //! Resolving from the database of an indexer on this machine.
 
-use crate::answer::{Answer, Claim, State, Tip};
-use crate::error::{self, Error, Revocation};
+use crate::answer::{Answer, Claim, State, Tip, digits};
+use crate::error::{self, DatabaseError, Error, Revocation};
+use crate::options::Options;
 use atname_protocol::QualifiedName;
 use atname_protocol::rules::Finality;
 use atname_store::{Reader, Snapshot};
@@ -23,23 +24,13 @@ impl std::fmt::Debug for Database {
     }
 }
 
-/// How sure an answer is to be.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Options {
-    /// D: what decides whether a name is final, claim and openings included, is to be D blocks deep,
-    /// the tip being 1. `None` is the network's usual D: 6 on mainnet.
-    pub depth: Option<NonZeroU32>,
-    /// Answers pending names too, marked as such. A pending name may go to somebody else.
-    pub pending: bool,
-}
-
 impl Database {
     /// Opens the database that `atname index` writes.
     ///
     /// # Errors
     /// [`Error::Database`] where there is none, or this version cannot read it.
-    pub fn open(path: &Path) -> Result<Database, Error> {
-        let reader = Reader::open(path).map_err(|error| Error::database(&error))?;
+    pub fn open(path: impl AsRef<Path>) -> Result<Database, Error> {
+        let reader = Reader::open(path.as_ref()).map_err(failed)?;
         Ok(Database {
             reader: Mutex::new(reader),
         })
@@ -55,14 +46,20 @@ impl Database {
     pub fn resolve(&self, service: &str, name: &str, options: &Options) -> Result<Answer, Error> {
         let name = error::parse(service, name)?;
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let snapshot = reader.snapshot().map_err(|error| Error::database(&error))?;
-        let tip = synced(&snapshot)?;
-        resolve(&snapshot, &tip, &name, options)
+        let snapshot = reader.snapshot().map_err(failed)?;
+        let tip = Tip::new(&synced(&snapshot)?);
+        let depth = depth(&snapshot, options);
+        resolve(&snapshot, &tip, &name, depth, options.pending)
     }
 }
 
+/// Not a `From`: that would put the store's type into the public interface.
+fn failed(error: atname_store::Error) -> Error {
+    Error::Database(DatabaseError::new(error))
+}
+
 /// The tip, if the registry is where the node is by what the indexer last wrote.
-pub(crate) fn synced(snapshot: &Snapshot<'_>) -> Result<atname_store::Tip, Error> {
+pub fn synced(snapshot: &Snapshot<'_>) -> Result<atname_store::Tip, Error> {
     let node_height = snapshot.node_height();
     match snapshot.tip() {
         Some(tip) if node_height.is_none_or(|node| tip.height >= node) => Ok(tip),
@@ -73,58 +70,56 @@ pub(crate) fn synced(snapshot: &Snapshot<'_>) -> Result<atname_store::Tip, Error
     }
 }
 
-/// D of a question: what was asked for, or the network's usual one.
-pub(crate) fn depth(snapshot: &Snapshot<'_>, options: &Options) -> NonZeroU32 {
+/// D of a request: what was asked for, or the network's usual one.
+pub fn depth(snapshot: &Snapshot<'_>, options: &Options) -> NonZeroU32 {
     options
         .depth
         .or(NonZeroU32::new(snapshot.params().usual_depth))
         .unwrap_or(NonZeroU32::MIN)
 }
 
-/// The answer of one snapshot, whose tip this is.
-pub(crate) fn resolve(
+/// The answer of one snapshot, whose tip this is: of the library, and of each request to the service.
+pub fn resolve(
     snapshot: &Snapshot<'_>,
-    tip: &atname_store::Tip,
+    tip: &Tip,
     name: &QualifiedName,
-    options: &Options,
+    depth: NonZeroU32,
+    pending: bool,
 ) -> Result<Answer, Error> {
-    let failed = |error| Error::database(&error);
-    let Some(entry) = snapshot.get(name).map_err(failed)? else {
+    let found = snapshot.standing(name, depth);
+    let Some(found) = found.map_err(failed)? else {
         return Err(Error::NotRegistered {
             service: name.service().to_string(),
             name: name.name().to_string(),
-            tip: Tip::new(tip),
+            tip: tip.clone(),
         });
-    };
-    let state = match snapshot
-        .finality(&entry, depth(snapshot, options))
-        .map_err(failed)?
-    {
-        Finality::Final => State::Final,
-        Finality::Pending => State::Pending,
     };
     let answer = Answer {
         service: name.service().to_string(),
         name: name.name().to_string(),
-        key: *entry.key.as_bytes(),
-        state,
-        confirmations: tip.height.saturating_sub(entry.claim.height) + 1,
-        claim: Claim {
-            height: entry.claim.height,
-            txid: entry.claim_txid.to_string(),
+        key: *found.key.as_bytes(),
+        state: match found.finality {
+            Finality::Final => State::Final,
+            Finality::Pending => State::Pending,
         },
-        tip: Tip::new(tip),
+        confirmations: tip.height.saturating_sub(found.claim_height) + 1,
+        claim: Claim {
+            height: found.claim_height,
+            // Bitcoin shows the bytes of a txid from the last to the first.
+            txid: digits(found.claim_txid.as_bytes().iter().rev()),
+        },
+        tip: tip.clone(),
     };
-    if state == State::Pending && !options.pending {
+    if answer.state == State::Pending && !pending {
         return Err(Error::Pending {
             candidate: Box::new(answer),
         });
     }
-    if entry.key.is_revoked() {
+    if found.key.is_revoked() {
         return Err(Error::Revoked(Box::new(Revocation {
             service: answer.service,
             name: answer.name,
-            state,
+            state: answer.state,
             confirmations: answer.confirmations,
             claim: answer.claim,
             tip: answer.tip,

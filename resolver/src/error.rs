@@ -1,4 +1,4 @@
-//! Why a name does not resolve; each sentence says on what, and what to do.
+//! Why a name does not resolve. The sentences state what is so; what to do is for the program that prints them.
 
 use crate::answer::{Answer, Claim, State, Tip};
 use atname_protocol::{NameError, QualifiedName, Service};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[non_exhaustive]
 pub enum Error {
     /// The service or the name is none. Upper case is not lowered: `Cjb` is no name.
-    #[error("{text:?} is not a {label}: {reason}; correct it, names are never guessed at")]
+    #[error("{text:?} is not a {label}: {reason}")]
     InvalidName {
         /// Which of the two.
         label: Label,
@@ -24,10 +24,7 @@ pub enum Error {
         reason: String,
     },
     /// Nobody holds the name.
-    #[error(
-        "nobody holds @{service}!{name} at height {}: check the spelling, or register it with \
-         `atname register`", tip.height
-    )]
+    #[error("nobody holds @{service}!{name} at height {}", tip.height)]
     NotRegistered {
         /// The service.
         service: String,
@@ -38,8 +35,7 @@ pub enum Error {
     },
     /// Somebody holds the name, but it may yet be taken over, or is not as deep as was asked for.
     #[error(
-        "@{}!{} is pending at height {}: it is not settled yet whose name it is; try again some \
-         blocks later, or ask for pending names too",
+        "@{}!{} is pending at height {}: it is not settled yet whose name it is",
         candidate.service, candidate.name, candidate.tip.height
     )]
     Pending {
@@ -49,21 +45,21 @@ pub enum Error {
     },
     /// Its owner has revoked the name: it stays taken and stands for nothing.
     #[error(
-        "@{}!{} is revoked as of height {}: ask its owner, who alone can set a key again",
+        "@{}!{} is revoked as of height {}: only its owner can set a key again",
         .0.service, .0.name, .0.tip.height
     )]
     Revoked(Box<Revocation>),
     /// The registry is behind the node, by what the indexer last wrote, or holds nothing yet.
-    #[error("{}; try again when `atname index` has caught up", behind(*.tip_height, *.node_height))]
+    #[error("{}", behind(*.tip_height, *.node_height))]
     NotSynced {
         /// Height of the registry; `None` where nothing was indexed yet.
         tip_height: Option<u32>,
         /// Height that the node had, or was on its way to; `None` where the indexer never wrote it.
         node_height: Option<u32>,
     },
-    /// The database cannot be read: a sentence that names the file and says what to do.
-    #[error("{0}")]
-    Database(String),
+    /// The database cannot be read.
+    #[error(transparent)]
+    Database(DatabaseError),
     /// What was given as a resolver's address is none.
     #[error("{url} is no address of a resolver: {reason}")]
     InvalidUrl {
@@ -86,6 +82,37 @@ pub enum Error {
     #[error("{0}")]
     Disagreement(Box<Disagreement>),
 }
+
+/// Why the database cannot be read: a sentence that names the file. Two are equal where that is.
+#[derive(Debug, Clone)]
+pub struct DatabaseError(std::sync::Arc<dyn std::error::Error + Send + Sync>);
+
+impl DatabaseError {
+    #[cfg(feature = "database")]
+    pub(crate) fn new(error: impl std::error::Error + Send + Sync + 'static) -> DatabaseError {
+        DatabaseError(std::sync::Arc::new(error))
+    }
+}
+
+impl std::fmt::Display for DatabaseError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl std::error::Error for DatabaseError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl PartialEq for DatabaseError {
+    fn eq(&self, other: &DatabaseError) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl Eq for DatabaseError {}
 
 /// A name that stands for nothing: an [`Answer`] without a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,10 +189,8 @@ impl std::fmt::Display for Disagreement {
             other.tip.height,
             other.says,
             match self.passing {
-                true =>
-                    "the last blocks may explain it: try again some minutes later, and trust \
-                     neither while it lasts",
-                false => "one of them is wrong: trust neither until you know which",
+                true => "the last blocks may explain it, and the next ones may settle it",
+                false => "one of them is wrong",
             }
         )
     }
@@ -175,10 +200,9 @@ fn unanswered(answered: usize, needed: usize, silent: &[Silence]) -> String {
     let reasons: Vec<_> = silent.iter().map(Silence::to_string).collect();
     let reasons = reasons.join("; ");
     match answered {
-        0 => format!("no resolver answered ({reasons}); try again later, or ask another"),
+        0 => format!("no resolver answered ({reasons})"),
         _ => format!(
-            "{answered} of {} resolvers answered where {needed} have to ({reasons}); try again \
-             later, or ask others",
+            "{answered} of {} resolvers answered where {needed} have to ({reasons})",
             answered + silent.len()
         ),
     }
@@ -202,15 +226,8 @@ impl std::fmt::Display for Label {
     }
 }
 
-impl Error {
-    /// Not a `From`: that would put the store's type into the public interface.
-    pub(crate) fn database(error: &atname_store::Error) -> Error {
-        Error::Database(error.to_string())
-    }
-}
-
 /// Reads the two labels.
-pub(crate) fn parse(service: &str, name: &str) -> Result<QualifiedName, Error> {
+pub fn parse(service: &str, name: &str) -> Result<QualifiedName, Error> {
     let of: Service = service
         .parse()
         .map_err(|error| invalid(Label::Service, service, &error))?;
@@ -229,8 +246,8 @@ fn invalid(label: Label, text: &str, error: &NameError) -> Error {
     }
 }
 
-/// An attacker chooses the text, and it is repeated in an answer and in logs.
-pub(crate) fn shortened(text: &str) -> String {
+/// A text cut where it is far too long: an attacker chooses it, and it is repeated in an answer and in logs.
+pub fn shortened(text: &str) -> String {
     const ENOUGH: usize = 80;
     match text.char_indices().nth(ENOUGH) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),

@@ -1,40 +1,73 @@
-//! Resolves the names of the registry: what a git remote helper links, and the HTTP service.
+//! Resolves the names of the registry: what a git remote helper links.
 //!
 //! ```no_run
+//! # #[cfg(feature = "database")] {
 //! use atname_resolver::{Database, Error, Options};
 //!
-//! let database = Database::open("registry.sqlite".as_ref())?;
-//! match database.resolve("gittorrent", "cjb", &Options::default()) {
+//! let database = Database::open("registry.sqlite")?;
+//! match database.resolve("gittorrent", "cjb", &Options::new()) {
 //!     Ok(answer) => println!("{}", answer.key_hex()),
 //!     Err(Error::Pending { .. }) => println!("somebody else may still get it"),
 //!     Err(other) => println!("{other}"),
 //! }
-//! # Ok::<(), Error>(())
+//! # }
+//! # Ok::<(), atname_resolver::Error>(())
 //! ```
 //!
-//! The library opens the database read-only; it needs no node, no server and no async runtime. Its
-//! public types are its own or the standard library's. [`Answer`] is what the library returns, what
-//! the service sends and what the command line prints.
+//! [`Database`] opens the registry's file read-only; it needs no node, no server and no async runtime. Where
+//! there is no file, [`Resolvers`] asks one or several resolvers over HTTP, with the same answers and
+//! errors. Public types are this crate's own or the standard library's. [`Answer`] is what the library
+//! returns, what resolvers send and what the command line prints.
 //!
-//! Where there is no database, `Resolvers` asks one or several resolvers over HTTP, with the same
-//! answers and errors; it is behind the feature `http`, and addresses that begin with `https` want the
-//! feature `tls`. The HTTP service is the module `service`, behind the feature of that name.
+//! | feature | what it adds |
+//! | --- | --- |
+//! | `database`, on unless turned off | [`Database`]; with it comes SQLite |
+//! | `http` | [`Resolvers`] |
+//! | `tls` | addresses that begin with `https` |
 
+// Without them these have no target to link to.
+#![cfg_attr(
+    not(all(feature = "database", feature = "http")),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 #![cfg_attr(
     test,
     allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)
 )]
 
 mod answer;
+#[cfg(feature = "database")]
 mod database;
 mod error;
 #[cfg(feature = "http")]
 mod http;
-#[cfg(feature = "service")]
-pub mod service;
+mod options;
 
 pub use answer::{Answer, Claim, State, Tip};
-pub use database::{Database, Options};
-pub use error::{Disagreement, Error, Label, Revocation, Side, Silence};
+#[cfg(feature = "database")]
+pub use database::Database;
+pub use error::{DatabaseError, Disagreement, Error, Label, Revocation, Side, Silence};
 #[cfg(feature = "http")]
 pub use http::{Asked, Resolvers};
+pub use options::Options;
+
+/// What the HTTP service of the same version shares with the library, so that both read and refuse by the
+/// same functions. Not for programs: it names types of the store and of the protocol, and changes with
+/// any version.
+#[doc(hidden)]
+pub mod internal {
+    #[cfg(feature = "database")]
+    pub use crate::database::{depth, resolve, synced};
+    pub use crate::error::{parse, shortened};
+
+    /// A tip as answers show it.
+    #[cfg(feature = "database")]
+    pub fn tip(tip: &atname_store::Tip) -> crate::Tip {
+        crate::Tip::new(tip)
+    }
+}
+
+/// The examples of the README, compiled as they stand there.
+#[cfg(all(doctest, feature = "database", feature = "http"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

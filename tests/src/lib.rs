@@ -7,6 +7,7 @@ pub mod chain;
 pub mod faults;
 pub mod follower;
 pub mod generator;
+pub mod handmade;
 pub mod hurtful;
 mod message;
 pub mod naive;
@@ -16,6 +17,8 @@ pub mod proxy;
 pub mod raw;
 pub mod registry;
 pub mod sample;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod story;
 pub mod traffic;
 pub mod truth;

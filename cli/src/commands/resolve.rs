@@ -12,10 +12,9 @@ use clap::parser::ValueSource;
 pub(crate) fn run(config: &Config, command: &Resolve) -> Result<()> {
     let lookup = &command.lookup;
     let name = config.name(&lookup.name)?;
-    let options = Options {
-        depth: config.depth(lookup.depth.depth),
-        pending: lookup.pending,
-    };
+    let options = Options::new()
+        .with_depth(config.depth(lookup.depth.depth))
+        .with_pending(lookup.pending);
     let answer = match urls(&command.url, command.sources)? {
         Some(urls) => ask(config, &urls, &name, &options)?,
         None => {

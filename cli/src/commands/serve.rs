@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::stop::Stop;
 use anyhow::{Context as _, Result};
 use atname_indexer::Options;
-use atname_resolver::service;
+use atname_server as server;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 
@@ -42,7 +42,7 @@ fn serve(config: &Config, listen: SocketAddr, stop: &Stop) -> Result<()> {
         .build()
         .context("no threads can be started")?;
     runtime.block_on(async {
-        let server = service::Server::bind(service::Config::new(&config.db, listen))?;
+        let server = server::Server::bind(server::Config::new(&config.db, listen))?;
         let address = server.local_addr();
         eprintln!("answering at http://{address}/resolve/NAME");
         server.run(stop.wait()).await?;

@@ -1,29 +1,35 @@
-//! Whether several resolvers say the same. No I/O: what they said goes in, the verdict comes out.
+//! Whether several resolvers say the same. No I/O: validated responses go in, the verdict comes out.
 
-use super::said::Said;
+use super::response::Validated;
 use super::url::Url;
 use crate::answer::{State, Tip};
 use crate::error::{Disagreement, Error, Side};
 use atname_protocol::Key;
 
-/// A resolver that answered, and with what.
+/// A resolver that answered, and its validated response.
 #[derive(Debug, Clone)]
-pub(super) struct Voice {
+pub(super) struct Responder {
     /// Its place among those that were given.
     pub(super) index: usize,
     pub(super) url: Url,
-    pub(super) said: Said,
+    pub(super) response: Validated,
 }
 
-/// The voice with the lowest tip, the first of several: what it says, all can vouch for.
-pub(super) fn lowest(voices: &[Voice]) -> Option<&Voice> {
-    voices.iter().min_by_key(|voice| voice.said.tip.height)
+/// The one with the lowest tip, the first of several: the others can confirm what it says.
+pub(super) fn lowest(responders: &[Responder]) -> Option<&Responder> {
+    responders
+        .iter()
+        .min_by_key(|responder| responder.response.tip.height)
 }
 
-/// Whether a registry is the one of the lowest voice. `block` is what the other has at that height,
+/// Whether a registry is the one of the lowest responder. `block` is what the other has at that height,
 /// nothing where it has none.
-pub(super) fn on_registry(lowest: &Voice, other: &Voice, block: Option<&Tip>) -> Result<(), Error> {
-    let tip = &lowest.said.tip;
+pub(super) fn on_registry(
+    lowest: &Responder,
+    other: &Responder,
+    block: Option<&Tip>,
+) -> Result<(), Error> {
+    let tip = &lowest.response.tip;
     if block.is_some_and(|block| block.digest == tip.digest) {
         return Ok(());
     }
@@ -42,11 +48,11 @@ pub(super) fn on_registry(lowest: &Voice, other: &Voice, block: Option<&Tip>) ->
     })))
 }
 
-/// Whether another resolver says the same of the name as the lowest voice. What is pending at one tip
+/// Whether another resolver says the same of the name as the lowest responder. What is pending at one tip
 /// may be final at a higher one, never the other way round, and nothing else may differ.
-pub(super) fn on_name(lowest: &Voice, other: &Voice, name: &str) -> Result<(), Error> {
-    let higher = other.said.tip.height > lowest.said.tip.height;
-    let same = match (&lowest.said.held, &other.said.held) {
+pub(super) fn on_name(lowest: &Responder, other: &Responder, name: &str) -> Result<(), Error> {
+    let higher = other.response.tip.height > lowest.response.tip.height;
+    let same = match (&lowest.response.held, &other.response.held) {
         (None, None) => true,
         (Some(one), Some(two)) => {
             let settled = higher && one.state == State::Pending && two.state == State::Final;
@@ -59,22 +65,22 @@ pub(super) fn on_name(lowest: &Voice, other: &Voice, name: &str) -> Result<(), E
     }
     Err(Error::Disagreement(Box::new(Disagreement {
         subject: name.into(),
-        height: lowest.said.tip.height,
-        sides: [lowest, other].map(|voice| side(voice, says(&voice.said))),
+        height: lowest.response.tip.height,
+        sides: [lowest, other].map(|responder| side(responder, says(&responder.response))),
         passing: higher,
     })))
 }
 
-fn side(voice: &Voice, says: String) -> Side {
+fn side(responder: &Responder, says: String) -> Side {
     Side {
-        url: voice.url.to_string(),
-        tip: voice.said.tip.clone(),
+        url: responder.url.to_string(),
+        tip: responder.response.tip.clone(),
         says,
     }
 }
 
-fn says(said: &Said) -> String {
-    let Some(held) = &said.held else {
+fn says(response: &Validated) -> String {
+    let Some(held) = &response.held else {
         return "nobody holds it".into();
     };
     let state = match held.state {

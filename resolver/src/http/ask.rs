@@ -1,6 +1,6 @@
 //! One resolver, asked over HTTP within limits of time and size.
 
-use super::said::{Failure, Response, Said};
+use super::response::{Failure, Response, Validated};
 use super::url::Url;
 use crate::answer::Tip;
 use crate::{Options, error};
@@ -46,7 +46,7 @@ impl Call {
         name: &QualifiedName,
         options: &Options,
         chain: Option<&str>,
-    ) -> Result<Said, Failure> {
+    ) -> Result<Validated, Failure> {
         if let Some(chain) = chain {
             self.get("/v1/params")?.of_params(chain)?;
         }

@@ -4,19 +4,19 @@
 //! | --- | --- |
 //! | `url` | addresses |
 //! | `ask` | one request to one resolver, within limits |
-//! | `said` | whether a response has the form it must have |
+//! | `response` | whether a response has the form it must have |
 //! | `agree` | whether several resolvers say the same |
 
 mod agree;
 mod ask;
-mod said;
+mod response;
 mod url;
 
 use crate::error::{self, Silence};
 use crate::{Answer, Error, Options};
-use agree::Voice;
+use agree::Responder;
 use ask::Call;
-use said::Failure;
+use response::Failure;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use url::Url;
@@ -96,7 +96,7 @@ impl Resolvers {
             if read.contains(&url) {
                 return Err(Error::InvalidUrl {
                     url: url.to_string(),
-                    reason: "it is given twice, and one resolver has one voice".into(),
+                    reason: "it is given twice, and one resolver counts once".into(),
                 });
             }
             read.push(url);
@@ -153,18 +153,22 @@ impl Resolvers {
         };
         let options = *options;
         let mut round = Round::new(self.urls.len());
-        let said = self.each(self.urls.iter().enumerate(), {
+        let response = self.each(self.urls.iter().enumerate(), {
             let chain = self.chain.clone();
             move |call| call.resolve(&name, &options, chain.as_deref())
         });
-        let mut voices = Vec::new();
-        for (index, url, said) in said {
-            match said {
-                Ok(said) => voices.push(Voice { index, url, said }),
+        let mut responders = Vec::new();
+        for (index, url, response) in response {
+            match response {
+                Ok(response) => responders.push(Responder {
+                    index,
+                    url,
+                    response,
+                }),
                 Err(failure) => round.note(index, &url, failure),
             }
         }
-        let result = self.agreed(&voices, &mut round, &name.to_string());
+        let result = self.agreed(&responders, &mut round, &name.to_string());
         Asked {
             result,
             silent: round.silent(),
@@ -172,37 +176,45 @@ impl Resolvers {
     }
 
     /// The answer of those that answered, where they are enough and agree.
-    fn agreed(&self, voices: &[Voice], round: &mut Round, name: &str) -> Result<Answer, Error> {
+    fn agreed(
+        &self,
+        responders: &[Responder],
+        round: &mut Round,
+        name: &str,
+    ) -> Result<Answer, Error> {
         round.enough()?;
-        let Some(lowest) = agree::lowest(voices) else {
+        let Some(lowest) = agree::lowest(responders) else {
             return Err(round.unanswered());
         };
-        let common = &lowest.said.tip;
-        let (level, ahead): (Vec<_>, Vec<_>) = voices.iter().partition(|voice| {
+        let common = &lowest.response.tip;
+        let (level, ahead): (Vec<_>, Vec<_>) = responders.iter().partition(|responder| {
             // Below the first height the digest stands still, and no block has one.
-            voice.said.tip.height == common.height || voice.said.tip.digest == common.digest
+            responder.response.tip.height == common.height
+                || responder.response.tip.digest == common.digest
         });
-        for voice in &level {
-            agree::on_registry(lowest, voice, Some(&voice.said.tip))?;
+        for responder in &level {
+            agree::on_registry(lowest, responder, Some(&responder.response.tip))?;
         }
         let height = common.height;
-        let urls = ahead.iter().map(|voice| (voice.index, &voice.url));
+        let urls = ahead
+            .iter()
+            .map(|responder| (responder.index, &responder.url));
         let blocks = self.each(urls, move |call| call.digest(height));
         let mut counted = level;
-        for (voice, (index, url, block)) in ahead.into_iter().zip(blocks) {
+        for (responder, (index, url, block)) in ahead.into_iter().zip(blocks) {
             match block {
                 Ok(block) => {
-                    agree::on_registry(lowest, voice, block.as_ref())?;
-                    counted.push(voice);
+                    agree::on_registry(lowest, responder, block.as_ref())?;
+                    counted.push(responder);
                 }
                 Err(failure) => round.note(index, &url, failure),
             }
         }
         round.enough()?;
-        for voice in counted {
-            agree::on_name(lowest, voice, name)?;
+        for responder in counted {
+            agree::on_name(lowest, responder, name)?;
         }
-        lowest.said.result.clone()
+        lowest.response.result.clone()
     }
 
     /// Asks several at the same time, each in a thread of its own, and waits no longer than the

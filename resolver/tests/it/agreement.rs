@@ -1,11 +1,11 @@
 //! Several resolvers: when they agree, and what is said where they do not.
 
-use crate::chain::{Chain, TIP, coin, hex, wish, world};
-use crate::client::{Running, serve};
-use crate::http::{STRICT, WITH_PENDING, ask, reasons, url};
 use crate::liar::{Change, Liar};
+use crate::resolvers::{STRICT, WITH_PENDING, ask, reasons, url};
 use atname_protocol::Key;
 use atname_resolver::{Database, Disagreement, Error, Options, State};
+use atname_tests::handmade::{Chain, TIP, coin, hex, wish, world};
+use atname_tests::server::{Running, serve};
 use serde_json::json;
 
 fn disagreement(error: Error) -> Disagreement {
@@ -34,7 +34,7 @@ fn the_answer_is_of_the_lowest_tip_whatever_the_order() {
     let (_b, high) = grown(TIP + 5);
     let urls = [url(&high), url(&low), url(&middle)];
     let urls = urls.each_ref().map(String::as_str);
-    let database = Database::open(&chain.db()).unwrap();
+    let database = Database::open(chain.db()).unwrap();
     for (service, name) in [
         ("gittorrent", "cjb"),
         ("gittorrent", "gone"),
@@ -112,7 +112,7 @@ fn every_other_difference_at_one_tip_is_a_disagreement() {
     let address = nobody.address;
     let denies = Liar::of(honest.address, |_| {});
     let denying = Liar::new(move |target| {
-        let tip = crate::client::get(address, "/v1/tip").json();
+        let tip = atname_tests::server::get(address, "/v1/tip").json();
         assert!(target.starts_with("/resolve/"));
         let tip = json!({"height": tip["height"], "hash": tip["hash"], "digest": tip["digest"]});
         let problem = json!({
@@ -165,13 +165,13 @@ fn registries_that_part_are_told_with_the_height_and_both_digests() {
     let address = ahead.address;
     let hole = Liar::new(move |target| match target.starts_with("/v1/digests/") {
         true => {
-            let problem = crate::client::get(address, "/v1/digests/999");
+            let problem = atname_tests::server::get(address, "/v1/digests/999");
             (404, "application/problem+json", problem.body)
         }
         false => (
             200,
             "application/json",
-            crate::client::get(address, target).body,
+            atname_tests::server::get(address, target).body,
         ),
     });
     let urls = [url(&honest), hole.url()];
@@ -196,7 +196,7 @@ fn a_key_that_differs_between_tips_is_given_by_neither() {
     for urls in [[&*before, &*after], [&*after, &*before]] {
         let error = resolve(&urls, "gittorrent!cjb", &STRICT).unwrap_err();
         assert!(
-            error.to_string().contains("try again some minutes later"),
+            error.to_string().contains("the next ones may settle it"),
             "{error}"
         );
         let found = disagreement(error);
@@ -284,7 +284,7 @@ fn who_does_not_confirm_the_digest_is_silent_and_the_rest_go_on() {
         (
             200,
             "application/json",
-            crate::client::get(address, target).body,
+            atname_tests::server::get(address, target).body,
         )
     });
     let urls = [url(&low), wrong.url(), url(&high)];

@@ -1,10 +1,10 @@
 //! Answers that have not the form of one: they count as none, and the reason is told.
 
-use crate::chain::{hex, world};
-use crate::client::serve;
-use crate::http::{STRICT, ask, reasons};
 use crate::liar::{Change, Liar};
+use crate::resolvers::{STRICT, ask, reasons};
 use atname_resolver::{Error, Options, Resolvers};
+use atname_tests::handmade::{hex, world};
+use atname_tests::server::serve;
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::num::NonZeroU32;
@@ -168,30 +168,24 @@ fn an_answer_to_another_question_is_none() {
     // What was asked behind the question mark is dropped.
     let deaf = Liar::new(move |target| {
         let path = target.split('?').next().unwrap();
-        let response = crate::client::get(address, path);
+        let response = atname_tests::server::get(address, path);
         let kind = match response.status {
             200 => "application/json",
             _ => "application/problem+json",
         };
         (response.status, kind, response.body)
     });
-    let deep = Options {
-        depth: NonZeroU32::new(8),
-        pending: false,
-    };
-    let shallow = Options {
-        depth: NonZeroU32::new(7),
-        pending: false,
-    };
+    let deep = STRICT.with_depth(NonZeroU32::new(8));
+    let shallow = STRICT.with_depth(NonZeroU32::new(7));
     let answer = ask(&[deaf.url()]).resolve("gittorrent", "cjb", &shallow);
     assert_eq!(answer.unwrap().confirmations, 7);
     assert!(reason(&deaf, "gittorrent!cjb", &deep).contains("where it cannot be"));
-    let with_pending = crate::http::WITH_PENDING;
+    let with_pending = crate::resolvers::WITH_PENDING;
     assert!(reason(&deaf, "busy!wait", &with_pending).contains("where it cannot be"));
 }
 
 /// Its server ends with the process, as a [`Liar`] does that asks it.
-fn serve_for_ever(chain: &crate::chain::Chain) -> std::net::SocketAddr {
+fn serve_for_ever(chain: &atname_tests::handmade::Chain) -> std::net::SocketAddr {
     let server = serve(&chain.db());
     let address = server.address;
     std::mem::forget(server);
@@ -314,7 +308,11 @@ fn a_resolver_that_lies_in_form_stops_nobody_else() {
     let chain = world();
     let (one, two) = (serve(&chain.db()), serve(&chain.db()));
     let liar = Liar::of(one.address, |json| json["key"] = json!("AB".repeat(20)));
-    let urls = [crate::http::url(&one), liar.url(), crate::http::url(&two)];
+    let urls = [
+        crate::resolvers::url(&one),
+        liar.url(),
+        crate::resolvers::url(&two),
+    ];
     let asked = Resolvers::new(&urls)
         .unwrap()
         .ask("gittorrent", "cjb", &STRICT);

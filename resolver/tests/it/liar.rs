@@ -1,6 +1,6 @@
 //! A server that answers what a test tells it to, true or false.
 
-use crate::client;
+use atname_tests::server;
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -57,7 +57,7 @@ impl Liar {
         change: impl Fn(&mut Value) + Send + Sync + 'static,
     ) -> Liar {
         Liar::new(move |target| {
-            let honest = client::get(honest, target);
+            let honest = server::get(honest, target);
             let (status, mut json) = (honest.status, honest.json());
             if target.starts_with("/resolve/") {
                 change(&mut json);

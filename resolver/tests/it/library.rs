@@ -1,28 +1,19 @@
 //! What the library answers.
 
-use crate::chain::{Chain, TIP, hex, txid, wish, world};
 use atname_protocol::Network;
 use atname_resolver::{Answer, Claim, Database, Error, Options, Revocation, State, Tip};
+use atname_tests::handmade::{Chain, TIP, hex, txid, wish, world};
 use std::num::NonZeroU32;
 
-const STRICT: Options = Options {
-    depth: None,
-    pending: false,
-};
-const WITH_PENDING: Options = Options {
-    depth: None,
-    pending: true,
-};
+const STRICT: Options = Options::new();
+const WITH_PENDING: Options = Options::new().with_pending(true);
 
 fn deep(depth: u32) -> Options {
-    Options {
-        depth: NonZeroU32::new(depth),
-        pending: false,
-    }
+    Options::new().with_depth(NonZeroU32::new(depth))
 }
 
 fn open(chain: &Chain) -> Database {
-    Database::open(&chain.db()).unwrap()
+    Database::open(chain.db()).unwrap()
 }
 
 fn candidate(error: Error) -> Answer {
@@ -48,11 +39,10 @@ fn a_final_name_resolves() {
     assert_eq!(answer.key_hex(), hex(1));
     assert_eq!(answer.state, State::Final);
     assert_eq!(answer.confirmations, TIP - 2 + 1);
-    let claim = Claim {
-        height: 2,
-        txid: txid(2, 1).to_string(),
-    };
-    assert_eq!(answer.claim, claim);
+    let Claim {
+        height, txid: by, ..
+    } = answer.claim;
+    assert_eq!((height, by), (2, txid(2, 1).to_string()));
     assert_eq!(answer.tip.height, TIP);
     assert_eq!(answer.tip.hash, chain.hash(TIP).to_string());
     assert_eq!(answer.tip.digest.len(), 64);

@@ -1,0 +1,110 @@
+//! Before the router: a plain `GET /resolve/…`, which is nearly every request, is read, answered and
+//! logged by the same functions as behind the router. Only the routing is skipped, with the future and the
+//! boxes that it takes.
+
+use crate::extract::Resolve;
+use crate::guard::Guard;
+use crate::reader_pool::ReaderPool;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Method, header};
+use axum::response::{IntoResponse as _, Response};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+/// A response whose body is there, or one that the router made.
+pub(crate) type Answered = hyper::Response<Either<Full<Bytes>, Body>>;
+
+/// The service on one connection.
+#[derive(Clone)]
+pub(crate) struct App {
+    pool: Arc<ReaderPool>,
+    guard: Guard,
+    router: Router,
+}
+
+impl App {
+    /// A service before a router that reads from the same pool.
+    pub(crate) fn new(pool: Arc<ReaderPool>, guard: Guard, router: Router) -> App {
+        App {
+            pool,
+            guard,
+            router,
+        }
+    }
+
+    /// The answer, where the request needs no router.
+    fn answer(&self, request: &hyper::Request<Incoming>) -> Option<Answered> {
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        if method != Method::GET || !uri.path().starts_with("/resolve/") || may_have_body(headers) {
+            return None;
+        }
+        let started = Instant::now();
+        let answered =
+            Resolve::read(uri, headers).and_then(|request| self.pool.resolve(started, &request));
+        Some(match answered {
+            Ok(response) => {
+                self.guard
+                    .log(started, method, uri.path(), response.status(), None);
+                response.map(Either::Left)
+            }
+            Err(problem) => {
+                let mut response = problem.into_response();
+                self.guard
+                    .finish(started, method, uri.path(), &mut response);
+                response.map(Either::Right)
+            }
+        })
+    }
+}
+
+/// A body is held to limits, which is done behind the router.
+fn may_have_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING)
+}
+
+impl Service<hyper::Request<Incoming>> for App {
+    type Response = Answered;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: hyper::Request<Incoming>) -> Answering {
+        if let Some(answered) = self.answer(&request) {
+            return Answering::Early(Some(answered));
+        }
+        let router = TowerToHyperService::new(self.router.clone());
+        Answering::Routed(Box::pin(router.call(request)))
+    }
+}
+
+/// A response that is there, or on its way.
+pub(crate) enum Answering {
+    /// There.
+    Early(Option<Answered>),
+    /// From the router.
+    Routed(Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>),
+}
+
+impl Future for Answering {
+    type Output = Result<Answered, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Answering::Early(answered) => match answered.take() {
+                Some(answered) => Poll::Ready(Ok(answered)),
+                None => Poll::Pending,
+            },
+            Answering::Routed(response) => {
+                let response = response.as_mut().poll(context);
+                response.map_ok(|response| response.map(Either::Right))
+            }
+        }
+    }
+}

@@ -121,6 +121,17 @@ pub(crate) struct Settings {
     )]
     pub(crate) service: Option<String>,
 
+    /// Seconds for which the indexer may not have heard from its node before names are not answered any
+    /// more; 0 is no limit [default: 3600]
+    #[arg(
+        long,
+        env = "ATNAME_MAX_AGE",
+        global = true,
+        hide_env = true,
+        value_name = "SECONDS"
+    )]
+    pub(crate) max_age: Option<u64>,
+
     /// Answer in JSON
     #[arg(long, env = "ATNAME_JSON", global = true, hide_env = true, value_parser = BoolishValueParser::new())]
     pub(crate) json: bool,

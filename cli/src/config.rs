@@ -6,11 +6,13 @@ use crate::exit::Failure;
 use anyhow::{Context as _, Result};
 use atname_node::{Auth, Node, Password};
 use atname_protocol::{Network, QualifiedName, Service};
+use atname_resolver::MAX_AGE;
 use etcetera::BaseStrategy as _;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The service that a name belongs to when nothing else is said.
 const DEFAULT_SERVICE: &str = "gittorrent";
@@ -32,6 +34,7 @@ struct File {
     json: Option<bool>,
     listen: Option<SocketAddr>,
     depth: Option<NonZeroU32>,
+    max_age: Option<u64>,
 }
 
 /// The settings of one run.
@@ -43,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) json: bool,
     /// The wallet to use, where one is named.
     pub(crate) wallet: Option<String>,
+    /// How long the indexer may not have heard from its node; `None` is no limit.
+    pub(crate) max_age: Option<Duration>,
     node: String,
     auth: AuthSetting,
     listen: Option<SocketAddr>,
@@ -114,6 +119,11 @@ impl Config {
             service,
             json: settings.json || own.json.or(all.json).unwrap_or_default(),
             wallet: settings.wallet.or(own.wallet).or(all.wallet),
+            max_age: match settings.max_age.or(own.max_age).or(all.max_age) {
+                Some(0) => None,
+                Some(seconds) => Some(Duration::from_secs(seconds)),
+                None => Some(MAX_AGE),
+            },
             listen: own.listen.or(all.listen),
             depth: own.depth.or(all.depth),
         })

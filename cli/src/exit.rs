@@ -131,6 +131,7 @@ pub(crate) fn advice(error: &anyhow::Error) -> Option<&'static str> {
             }
             resolver::Error::Revoked(_) => "ask its owner",
             resolver::Error::NotSynced { .. } => "try again when `atname index` has caught up",
+            resolver::Error::Stale { .. } => "start `atname index` or its node, or raise --max-age",
             resolver::Error::Unanswered { .. } => "try again later, or name others with --url",
             resolver::Error::Disagreement(_) => "trust neither while it lasts",
             _ => return None,
@@ -165,7 +166,9 @@ fn of_answer(error: &resolver::Error) -> Status {
         resolver::Error::NotRegistered { .. }
         | resolver::Error::Pending { .. }
         | resolver::Error::Revoked { .. } => Status::NoName,
-        resolver::Error::NotSynced { .. } | resolver::Error::Unanswered { .. } => Status::NotReady,
+        resolver::Error::NotSynced { .. }
+        | resolver::Error::Stale { .. }
+        | resolver::Error::Unanswered { .. } => Status::NotReady,
         resolver::Error::Disagreement(_) => Status::Refused,
         _ => Status::Failed,
     }

@@ -66,16 +66,25 @@ pub struct Tip {
     /// The digest of the registry there, 64 hex digits: two resolvers that show the same one agree
     /// on every name.
     pub digest: String,
+    /// The time in the block's header, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<u32>,
+    /// When the indexer last heard from its node, in seconds since 1970: up to 30 seconds earlier than the
+    /// truth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<u64>,
 }
 
 #[cfg(feature = "database")]
 impl Tip {
     /// Not a `From`: that would put the store's type into the public interface.
-    pub(crate) fn new(tip: &atname_store::Tip) -> Tip {
+    pub(crate) fn new(tip: &atname_store::Tip, seen: Option<u64>) -> Tip {
         Tip {
             height: tip.height,
             hash: tip.hash.to_string(),
             digest: tip.digest.to_string(),
+            time: tip.time,
+            seen,
         }
     }
 }

@@ -9,6 +9,7 @@ use atname_store::{Reader, Snapshot};
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The registry's database, opened read-only; no node is asked, and the indexer may go on writing.
 ///
@@ -39,15 +40,16 @@ impl Database {
     /// The key that a name of a service stands for, at the tip of the registry.
     ///
     /// # Errors
-    /// In this order: [`Error::InvalidName`]; [`Error::NotSynced`], whatever the registry may say
-    /// of the name; [`Error::NotRegistered`]; [`Error::Pending`], unless `options.pending`, for a
+    /// In this order: [`Error::InvalidName`]; [`Error::NotSynced`] and [`Error::Stale`], whatever the
+    /// registry may say of the name; [`Error::NotRegistered`]; [`Error::Pending`], unless `options.pending`, for a
     /// revoked name too, as it is not settled yet that it was its owner who revoked it;
     /// [`Error::Revoked`]. [`Error::Database`] where the file cannot be read.
     pub fn resolve(&self, service: &str, name: &str, options: &Options) -> Result<Answer, Error> {
         let name = error::parse(service, name)?;
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = reader.snapshot().map_err(failed)?;
-        let tip = Tip::new(&synced(&snapshot)?);
+        let tip = Tip::new(&synced(&snapshot)?, snapshot.seen());
+        fresh(&snapshot, options.max_age)?;
         let depth = depth(&snapshot, options);
         resolve(&snapshot, &tip, &name, depth, options.pending)
     }
@@ -67,6 +69,19 @@ pub fn synced(snapshot: &Snapshot<'_>) -> Result<atname_store::Tip, Error> {
             tip_height: tip.map(|tip| tip.height),
             node_height,
         }),
+    }
+}
+
+/// Whether the indexer has heard from its node lately, by what it last wrote.
+pub fn fresh(snapshot: &Snapshot<'_>, max_age: Option<Duration>) -> Result<(), Error> {
+    let (Some(max_age), Some(seen)) = (max_age, snapshot.seen()) else {
+        return Ok(());
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let age = now.unwrap_or_default().as_secs().saturating_sub(seen);
+    match age > max_age.as_secs() {
+        true => Err(Error::Stale { seen, age }),
+        false => Ok(()),
     }
 }
 
@@ -91,7 +106,7 @@ pub fn resolve(
         return Err(Error::NotRegistered {
             service: name.service().to_string(),
             name: name.name().to_string(),
-            tip: tip.clone(),
+            tip: Box::new(tip.clone()),
         });
     };
     let answer = Answer {

@@ -31,7 +31,7 @@ pub enum Error {
         /// The name within it.
         name: String,
         /// Where the registry stood.
-        tip: Tip,
+        tip: Box<Tip>,
     },
     /// Somebody holds the name, but it may yet be taken over, or is not as deep as was asked for.
     #[error(
@@ -56,6 +56,15 @@ pub enum Error {
         tip_height: Option<u32>,
         /// Height that the node had, or was on its way to; `None` where the indexer never wrote it.
         node_height: Option<u32>,
+    },
+    /// The indexer has not heard from its node for longer than the limit: what the registry says may have
+    /// changed since.
+    #[error("the indexer has not heard from its node for {age} seconds")]
+    Stale {
+        /// When it last did, in seconds since 1970.
+        seen: u64,
+        /// Seconds since then.
+        age: u64,
     },
     /// The database cannot be read.
     #[error(transparent)]

@@ -49,7 +49,7 @@ pub use database::Database;
 pub use error::{DatabaseError, Disagreement, Error, Label, Revocation, Side, Silence};
 #[cfg(feature = "http")]
 pub use http::{Asked, Resolvers};
-pub use options::Options;
+pub use options::{MAX_AGE, Options};
 
 /// What the HTTP service of the same version shares with the library, so that both read and refuse by the
 /// same functions. Not for programs: it names types of the store and of the protocol, and changes with
@@ -57,13 +57,13 @@ pub use options::Options;
 #[doc(hidden)]
 pub mod internal {
     #[cfg(feature = "database")]
-    pub use crate::database::{depth, resolve, synced};
+    pub use crate::database::{depth, fresh, resolve, synced};
     pub use crate::error::{parse, shortened};
 
     /// A tip as answers show it.
     #[cfg(feature = "database")]
-    pub fn tip(tip: &atname_store::Tip) -> crate::Tip {
-        crate::Tip::new(tip)
+    pub fn tip(tip: &atname_store::Tip, seen: Option<u64>) -> crate::Tip {
+        crate::Tip::new(tip, seen)
     }
 }
 

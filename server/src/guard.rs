@@ -22,7 +22,7 @@ pub(crate) const ALWAYS: [(HeaderName, HeaderValue); 5] = [
     ),
     (
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("ETag, Retry-After"),
+        HeaderValue::from_static("ETag, Retry-After, Atname-Seen"),
     ),
     (header::VARY, HeaderValue::from_static("Accept")),
     (

@@ -7,7 +7,7 @@ use crate::etag::ETag;
 use crate::extract::Resolve;
 use crate::guard::ALWAYS;
 use crate::problem::Problem;
-use crate::respond::{Caching, to_json};
+use crate::respond::{Caching, SEEN, to_json};
 use atname_resolver::{Error, Options, Tip, internal};
 use atname_store::Snapshot;
 use axum::body::Bytes;
@@ -45,9 +45,11 @@ impl Prepared {
     pub(crate) fn new(snapshot: &Snapshot<'_>, answers: usize) -> Result<Prepared, Error> {
         let tip = internal::synced(snapshot)?;
         let depth = internal::depth(snapshot, &Options::default());
-        let headers = |format| Headers::new(format, ETag::of_name(&tip, format, depth, false));
+        let seen = snapshot.seen();
+        let headers =
+            |format| Headers::new(format, ETag::of_name(&tip, format, depth, false), seen);
         Ok(Prepared {
-            shown: internal::tip(&tip),
+            shown: internal::tip(&tip, snapshot.seen()),
             depth,
             answers: Answers::new(answers),
             json: headers(Format::Json),
@@ -76,7 +78,7 @@ impl Prepared {
             Format::Text if usual => &self.text,
             format => {
                 let etag = ETag::of_name(&self.tip, *format, depth, options.pending);
-                unusual = Headers::new(*format, etag);
+                unusual = Headers::new(*format, etag, snapshot.seen());
                 &unusual
             }
         };
@@ -111,12 +113,14 @@ impl Prepared {
 }
 
 impl Headers {
-    fn new(format: Format, etag: ETag) -> Headers {
+    fn new(format: Format, etag: ETag, seen: Option<u64>) -> Headers {
         let mut not_modified = HeaderMap::with_capacity(8);
         not_modified.insert(header::CACHE_CONTROL, Caching::Brief.header());
         not_modified.extend(etag.header().map(|tag| (header::ETAG, tag)));
         not_modified.extend(ALWAYS);
         let mut answer = not_modified.clone();
+        // The body that a client has says when the indexer heard from its node then.
+        not_modified.extend(seen.map(|seen| (SEEN, HeaderValue::from(seen))));
         let content_type = HeaderValue::from_static(format.content_type());
         answer.insert(header::CONTENT_TYPE, content_type);
         Headers {

@@ -128,6 +128,10 @@ impl Kind {
 #[serde(untagged)]
 enum Members {
     None {},
+    Stale {
+        seen: u64,
+        age: u64,
+    },
     InvalidName {
         label: String,
         position: usize,
@@ -236,7 +240,11 @@ impl From<Error> for Problem {
             ),
             Error::NotRegistered { service, name, tip } => (
                 Kind::NotRegistered,
-                Members::NotRegistered { service, name, tip },
+                Members::NotRegistered {
+                    service,
+                    name,
+                    tip: *tip,
+                },
             ),
             Error::Pending { candidate } => (Kind::Pending, Members::Pending { candidate }),
             Error::Revoked(name) => (Kind::Revoked, Members::Revoked(name)),
@@ -250,6 +258,7 @@ impl From<Error> for Problem {
                     node_height,
                 },
             ),
+            Error::Stale { seen, age } => (Kind::NotSynced, Members::Stale { seen, age }),
             Error::Database(cause) => return Problem::internal(cause.to_string()),
             // Of asking other resolvers, which the service does not do.
             other => return Problem::internal(other.to_string()),

@@ -36,6 +36,8 @@ const ANSWERS: usize = 8 << 10;
 /// The readers of one database, whether or not there is one yet.
 pub(crate) struct ReaderPool {
     path: PathBuf,
+    /// How long the indexer may not have heard from its node.
+    max_age: Option<Duration>,
     slots: Box<[Mutex<ReaderSlot>]>,
     /// The number of the newest state that any of them has seen; raised under the lock of `newest`.
     epoch: AtomicU64,
@@ -63,10 +65,11 @@ pub(crate) struct ReaderSlot {
 
 impl ReaderPool {
     /// A pool for the database at a path.
-    pub(crate) fn new(path: PathBuf) -> ReaderPool {
+    pub(crate) fn new(path: PathBuf, max_age: Option<Duration>) -> ReaderPool {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         ReaderPool {
             path,
+            max_age,
             slots: (0..threads).map(|_| Mutex::default()).collect(),
             epoch: AtomicU64::new(1),
             newest: Mutex::new(None),
@@ -90,6 +93,8 @@ impl ReaderPool {
     ) -> Result<Response<Full<Bytes>>, Problem> {
         self.with_slot(now, |slot| {
             if let Some((snapshot, prepared)) = slot.prepared() {
+                // Nothing is committed when the indexer has gone, so this is asked each time.
+                self.fresh(&snapshot)?;
                 return prepared.respond(&snapshot, request);
             }
             match internal::synced(&slot.pinned()?) {
@@ -97,6 +102,11 @@ impl ReaderPool {
                 Ok(_) => Err(Problem::internal("a reader in sync has nothing prepared")),
             }
         })
+    }
+
+    /// Whether the indexer has heard from its node lately.
+    pub(crate) fn fresh(&self, snapshot: &Snapshot<'_>) -> Result<(), atname_resolver::Error> {
+        internal::fresh(snapshot, self.max_age)
     }
 
     fn with_slot<T>(
@@ -313,7 +323,7 @@ mod tests {
         block(0);
         let pool = ReaderPool {
             slots: (0..2).map(|_| Mutex::default()).collect(),
-            ..ReaderPool::new(path)
+            ..ReaderPool::new(path, None)
         };
         let tip = |now| {
             let slot = pool.slot(now).unwrap();

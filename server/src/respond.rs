@@ -4,9 +4,12 @@ use crate::accept::Format;
 use crate::etag::ETag;
 use crate::problem::Problem;
 use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+
+/// The header of a 304 with the time at which the indexer last heard from its node.
+pub(crate) const SEEN: HeaderName = HeaderName::from_static("atname-seen");
 
 /// How long a response may be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +40,8 @@ pub(crate) enum Reply {
         /// Its tag; none where the answer does not follow from the registry.
         etag: Option<ETag>,
     },
-    /// 304: what the client has is still right.
-    NotModified(ETag),
+    /// 304: what the client has is still right; and when the indexer last heard from its node.
+    NotModified(ETag, Option<u64>),
 }
 
 impl Reply {
@@ -80,9 +83,11 @@ impl IntoResponse for Reply {
                 );
                 (response, etag)
             }
-            Reply::NotModified(etag) => {
+            Reply::NotModified(etag, seen) => {
                 let mut response = Response::new(Body::empty());
                 *response.status_mut() = StatusCode::NOT_MODIFIED;
+                let seen = seen.map(|seen| (SEEN, HeaderValue::from(seen)));
+                response.headers_mut().extend(seen);
                 (response, Some(etag))
             }
         };

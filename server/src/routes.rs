@@ -81,7 +81,7 @@ struct TipAnswer {
 
 async fn tip(State(pool): State<Arc<ReaderPool>>, request: Plain) -> Answered {
     pool.read(|snapshot| {
-        let synced = internal::synced(snapshot);
+        let synced = internal::synced(snapshot).and_then(|tip| pool.fresh(snapshot).map(|()| tip));
         let (tip, synced) = match (snapshot.tip(), synced) {
             (Some(tip), synced) => (tip, synced.is_ok()),
             (None, Ok(tip)) => (tip, true),
@@ -91,11 +91,16 @@ async fn tip(State(pool): State<Arc<ReaderPool>>, request: Plain) -> Answered {
         // Below the first height the digest stands still, and the hash does not.
         let form = format!("tip-{}-{}", tip.hash, node_height.unwrap_or_default());
         let answer = TipAnswer {
-            tip: internal::tip(&tip),
+            tip: internal::tip(&tip, snapshot.seen()),
             node_height,
             synced,
         };
-        unless_known(&request, ETag::new(tip.digest, form), &answer)
+        unless_known(
+            &request,
+            ETag::new(tip.digest, form),
+            snapshot.seen(),
+            &answer,
+        )
     })
 }
 
@@ -126,7 +131,7 @@ async fn params(State(pool): State<Arc<ReaderPool>>, request: Plain) -> Answered
             usual_depth: params.usual_depth,
             default_service: DEFAULT_SERVICE,
         };
-        unless_known(&request, ETag::new(params.genesis, "params"), &answer)
+        unless_known(&request, ETag::new(params.genesis, "params"), None, &answer)
     })
 }
 
@@ -149,16 +154,17 @@ async fn digest(State(pool): State<Arc<ReaderPool>>, request: AtHeight) -> Answe
         };
         // One digest stands for the whole chain below it, so it is the tag of its own answer.
         let etag = ETag::new(digest, "digest");
-        let answer = internal::tip(&atname_store::Tip {
+        let tip = atname_store::Tip {
             height,
             hash,
             digest,
             time: None,
-        });
+        };
+        let answer = internal::tip(&tip, None);
         let plain = Plain {
             if_none_match: request.if_none_match,
         };
-        unless_known(&plain, etag, &answer)
+        unless_known(&plain, etag, None, &answer)
     })
 }
 
@@ -176,21 +182,31 @@ async fn readyz(State(pool): State<Arc<ReaderPool>>, _: Plain) -> Answered {
         status: &'static str,
         tip_height: u32,
         node_height: Option<u32>,
+        time: Option<u32>,
+        seen: Option<u64>,
     }
     pool.read(|snapshot| {
         let tip = internal::synced(snapshot)?;
+        pool.fresh(snapshot)?;
         Reply::momentary(&Ready {
             status: "ready",
             tip_height: tip.height,
             node_height: snapshot.node_height(),
+            time: tip.time,
+            seen: snapshot.seen(),
         })
     })
 }
 
 /// The answer, unless the client has it.
-fn unless_known(request: &Plain, etag: ETag, answer: &impl Serialize) -> Answered {
+fn unless_known(
+    request: &Plain,
+    etag: ETag,
+    seen: Option<u64>,
+    answer: &impl Serialize,
+) -> Answered {
     if request.if_none_match.lists(&etag) || request.if_none_match.any() {
-        return Ok(Reply::NotModified(etag));
+        return Ok(Reply::NotModified(etag, seen));
     }
     Reply::json(answer, etag)
 }

@@ -45,6 +45,9 @@ pub struct Config {
     pub db: PathBuf,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// How long the indexer may not have heard from its node before names are not answered any more;
+    /// `None` is no limit.
+    pub max_age: Option<Duration>,
     /// What clients may use up.
     pub limits: Limits,
 }
@@ -91,6 +94,7 @@ impl Config {
         Config {
             db: db.into(),
             listen,
+            max_age: Some(atname_resolver::MAX_AGE),
             limits: Limits::default(),
         }
     }
@@ -159,7 +163,12 @@ impl Server {
             address: self.address,
             source,
         })?;
-        let Config { db, mut limits, .. } = self.config;
+        let Config {
+            db,
+            max_age,
+            mut limits,
+            ..
+        } = self.config;
         let wanted = limits.connections.saturating_add(REFUSALS);
         let room = descriptors::room_for(wanted);
         if room < wanted {
@@ -171,7 +180,7 @@ impl Server {
                  raise the limit (ulimit -n, LimitNOFILE in systemd)"
             );
         }
-        let pool = Arc::new(ReaderPool::new(db));
+        let pool = Arc::new(ReaderPool::new(db, max_age));
         let mut limiter = ConnectionLimiter::new(&pool, &limits);
         let failures = LogThrottle::default();
         let idle = tokio::spawn(async move { pool.release_when_idle().await });

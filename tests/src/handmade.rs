@@ -149,7 +149,8 @@ impl Chain {
         BlockHash::from_bytes(bytes)
     }
 
-    fn writer(&mut self) -> &mut Writer {
+    /// The writer, for what a chain has no function for.
+    pub fn writer(&mut self) -> &mut Writer {
         self.writer.as_mut().unwrap()
     }
 
@@ -157,7 +158,7 @@ impl Chain {
     pub fn connect(&mut self, txs: &[Tx]) {
         let height = self.next;
         let header = BlockHeader {
-            time: 0,
+            time: TIME,
             height,
             hash: self.hash(height),
             parent: match self.writer().tip() {
@@ -227,6 +228,9 @@ impl Chain {
 
 /// For how long a service may answer from the commit before: a millisecond, and some for a clock.
 pub const STALE: Duration = Duration::from_millis(2);
+
+/// The time in the header of each block.
+pub const TIME: u32 = 1_700_000_000;
 
 /// The height of the world's tip.
 pub const TIP: u32 = 8;

@@ -13,6 +13,7 @@ pub(crate) fn run(config: &Config, command: &Resolve) -> Result<()> {
     let lookup = &command.lookup;
     let name = config.name(&lookup.name)?;
     let options = Options::new()
+        .with_max_age(config.max_age)
         .with_depth(config.depth(lookup.depth.depth))
         .with_pending(lookup.pending);
     let answer = match urls(&command.url, command.sources)? {

@@ -42,7 +42,9 @@ fn serve(config: &Config, listen: SocketAddr, stop: &Stop) -> Result<()> {
         .build()
         .context("no threads can be started")?;
     runtime.block_on(async {
-        let server = server::Server::bind(server::Config::new(&config.db, listen))?;
+        let mut settings = server::Config::new(&config.db, listen);
+        settings.max_age = config.max_age;
+        let server = server::Server::bind(settings)?;
         let address = server.local_addr();
         eprintln!("answering at http://{address}/resolve/NAME");
         server.run(stop.wait()).await?;

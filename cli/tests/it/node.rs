@@ -86,6 +86,20 @@ fn from_a_chain_to_every_answer() {
     let header = node.call("getblockheader", &[tip.as_str().into()]).unwrap();
     assert_eq!(status["tip"]["time"], header["time"]);
 
+    // An indexer that was stopped long ago.
+    let db = rusqlite::Connection::open(atname.db()).unwrap();
+    db.execute("UPDATE chain SET node_seen = 1000000000", [])
+        .unwrap();
+    let error = atname.refused(&["resolve", "cjb"], 5);
+    assert!(error.contains("has not heard from its node for"), "{error}");
+    assert!(error.contains("--max-age"), "{error}");
+    assert_eq!(
+        atname.done(&["resolve", "cjb", "--max-age", "0"]),
+        format!("{KEY}\n")
+    );
+    atname.done(&["index", "--once"]);
+    assert_eq!(atname.done(&["resolve", "cjb"]), format!("{KEY}\n"));
+
     let verified = object(&atname.done(&["verify-db", "--json"]));
     assert_eq!(verified["digest"], answer["tip"]["digest"]);
     assert_eq!(

@@ -118,6 +118,7 @@ impl Response {
             (200, None) => Ok(self.json::<Answer>()?),
             (404, Some("not-registered")) => {
                 let NotRegistered { service, name, tip } = self.json()?;
+                let tip = Box::new(tip);
                 Err(Error::NotRegistered { service, name, tip })
             }
             (404, Some("pending")) => {
@@ -228,7 +229,7 @@ fn checked(
             Some(r.confirmations),
             held_by([0; 20], &r.claim, r.state),
         ),
-        Err(Error::NotRegistered { service, name, tip }) => (service, name, tip, None, None),
+        Err(Error::NotRegistered { service, name, tip }) => (service, name, &**tip, None, None),
         Err(_) => return Err(Failure::silent("it does not answer what it was asked")),
     };
     if service != asked.service().as_str() || name != asked.name().as_str() {

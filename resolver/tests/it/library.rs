@@ -2,8 +2,9 @@
 
 use atname_protocol::Network;
 use atname_resolver::{Answer, Claim, Database, Error, Options, Revocation, State, Tip};
-use atname_tests::handmade::{Chain, TIP, hex, txid, wish, world};
+use atname_tests::handmade::{Chain, TIME, TIP, hex, txid, wish, world};
 use std::num::NonZeroU32;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const STRICT: Options = Options::new();
 const WITH_PENDING: Options = Options::new().with_pending(true);
@@ -58,7 +59,7 @@ fn the_json_is_the_documented_one() {
     let expected = format!(
         "{{\"service\":\"gittorrent\",\"name\":\"cjb\",\"key\":\"{}\",\"state\":\"final\",\
          \"confirmations\":7,\"claim\":{{\"height\":2,\"txid\":\"{}\"}},\
-         \"tip\":{{\"height\":8,\"hash\":\"{hash}\",\"digest\":\"{digest}\"}}}}",
+         \"tip\":{{\"height\":8,\"hash\":\"{hash}\",\"digest\":\"{digest}\",\"time\":{TIME}}}}}",
         hex(1),
         txid(2, 1),
     );
@@ -73,6 +74,28 @@ fn the_json_is_the_documented_one() {
         let bad = json.replace(&hex(1), &bad);
         assert!(serde_json::from_str::<Answer>(&bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn an_indexer_that_has_been_silent_is_told_unless_nobody_minds() {
+    let mut chain = world();
+    let limit = Duration::from_secs(60);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seen = since.unwrap().as_secs() - 100;
+    chain.writer().note_contact(seen);
+    chain.commit();
+    let database = Database::open(chain.db()).unwrap();
+    let resolve = |options: &Options| database.resolve("gittorrent", "cjb", options);
+    let answer = resolve(&Options::new()).unwrap();
+    assert_eq!(answer.tip.seen, Some(seen));
+    assert_eq!(answer.tip.time, Some(TIME));
+    match resolve(&Options::new().with_max_age(Some(limit))) {
+        Err(Error::Stale { seen: told, age }) => {
+            assert!(told == seen && (100..160).contains(&age), "{told} {age}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(resolve(&Options::new().with_max_age(None)).is_ok());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Tip, parameters, digests, health; and a database that is not there, behind, or broken.
 
 use atname_protocol::{Digest, Network};
-use atname_tests::handmade::{Chain, STALE, TIP, world};
+use atname_tests::handmade::{Chain, STALE, TIME, TIP, world};
 use atname_tests::server::{serve, serve_with};
 use serde_json::json;
 use std::io::Write;
@@ -14,7 +14,10 @@ fn the_tip_is_shown_beside_the_node() {
     let expected = |node: u32, synced: bool| {
         let hash = chain.hash(TIP).to_string();
         let digest = server.get("/resolve/cjb").json()["tip"]["digest"].clone();
-        json!({"height": TIP, "hash": hash, "digest": digest, "node_height": node, "synced": synced})
+        json!({
+            "height": TIP, "hash": hash, "digest": digest, "time": TIME,
+            "node_height": node, "synced": synced,
+        })
     };
     let before = expected(TIP, true);
     let response = server.get("/v1/tip");
@@ -133,7 +136,8 @@ fn a_registry_behind_the_node_is_503_with_the_heights() {
     chain.grow_to(20);
     assert_eq!(server.get("/resolve/cjb").status, 200);
     let ready = server.get("/readyz");
-    let expected = json!({"status": "ready", "tip_height": 20, "node_height": 20});
+    let expected =
+        json!({"status": "ready", "tip_height": 20, "node_height": 20, "time": TIME, "seen": null});
     assert_eq!((ready.status, ready.json()), (200, expected));
     assert_eq!(ready.header("cache-control"), Some("no-store"));
 }

@@ -50,6 +50,8 @@ impl Args {
         {
             resolve.sources = Sources {
                 url: own.value_source("url"),
+                timeout: own.value_source("timeout"),
+                proxy: own.value_source("proxy"),
                 db: own.value_source("db"),
             };
         }
@@ -162,10 +164,11 @@ pub(crate) enum Command {
   atname resolve '@gittorrent!cjb' --depth 20
   atname resolve cjb --pending --json
   atname resolve cjb --url http://127.0.0.1:8480
-  atname resolve cjb --url https://one.example --url https://two.example
+  atname resolve cjb --url https://one.example --url https://two.example --timeout 3
 
 One resolver is believed. Of several more than half have to answer, none may contradict another, and
-those that did not answer are named on stderr. ATNAME_URL takes several with spaces between them.
+those that did not answer are named on stderr. Once enough have answered, the others have half a second
+more. ATNAME_URL takes several with spaces between them.
 
 Exit status: 4 no such name, pending, revoked; 5 not in sync, or too few resolvers answered;
 6 resolvers disagree.")]
@@ -261,14 +264,36 @@ pub(crate) struct Resolve {
     )]
     pub(crate) url: Vec<String>,
 
+    /// How long a resolver may take to answer [default: 10]
+    #[arg(
+        long,
+        env = "ATNAME_TIMEOUT",
+        hide_env = true,
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
+    pub(crate) timeout: Option<u64>,
+
+    /// Ask resolvers through this proxy; those of the environment are not used
+    #[arg(
+        long,
+        env = "ATNAME_PROXY",
+        hide_env = true,
+        value_name = "URL",
+        value_hint = ValueHint::Url
+    )]
+    pub(crate) proxy: Option<String>,
+
     #[arg(skip)]
     pub(crate) sources: Sources,
 }
 
-/// Where two settings came from that exclude one another; `None` is nowhere.
+/// Where settings came from of which some exclude one another; `None` is nowhere.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Sources {
     pub(crate) url: Option<ValueSource>,
+    pub(crate) timeout: Option<ValueSource>,
+    pub(crate) proxy: Option<ValueSource>,
     pub(crate) db: Option<ValueSource>,
 }
 

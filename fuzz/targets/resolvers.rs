@@ -58,12 +58,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let urls = [one.url(), other.url()]
         .into_iter()
         .take(1 + usize::from(both));
-    let mut resolvers = Resolvers::new(urls)
+    let resolvers = Resolvers::new(urls)
         .expect("addresses")
-        .timeout(Duration::from_secs(5));
-    if how & 2 != 0 {
-        resolvers = resolvers.of_chain("regtest");
-    }
+        .timeout(Duration::from_secs(5))
+        .of_chain("regtest");
     let options = Options::new()
         .with_depth(NonZeroU32::new(u32::from(how >> 2 & 3)))
         .with_pending(how & 16 != 0);

@@ -189,7 +189,7 @@ impl std::fmt::Display for Disagreement {
         let [one, other] = &self.sides;
         write!(
             f,
-            "resolvers disagree on {}: {} at height {} says {}, {} at height {} says {}; {}",
+            "resolvers disagree on {}: {} at height {} says {}, {} at height {} says {}; ",
             self.subject,
             one.url,
             one.tip.height,
@@ -197,11 +197,16 @@ impl std::fmt::Display for Disagreement {
             other.url,
             other.tip.height,
             other.says,
-            match self.passing {
-                true => "the last blocks may explain it, and the next ones may settle it",
-                false => "one of them is wrong",
-            }
-        )
+        )?;
+        match other.tip.height.saturating_sub(one.tip.height) {
+            0 => {}
+            1 => write!(f, "{} is 1 block behind; ", one.url)?,
+            behind => write!(f, "{} is {behind} blocks behind; ", one.url)?,
+        }
+        f.write_str(match self.passing {
+            true => "the next blocks may settle it",
+            false => "one of them is wrong",
+        })
     }
 }
 

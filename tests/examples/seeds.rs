@@ -118,7 +118,8 @@ fn requests() -> Vec<Vec<u8>> {
     requests.into_iter().map(String::into_bytes).collect()
 }
 
-/// Who asks how, and lines of two resolvers in turn: a status and a body each.
+/// Who asks how, and lines of two resolvers in turn, those about their chain first: a status and a body
+/// each.
 fn answers() -> Vec<Vec<u8>> {
     let hash = "07".repeat(32);
     let tip = format!(r#""tip":{{"height":20,"hash":"{hash}","digest":"{hash}"}}"#);
@@ -150,11 +151,11 @@ fn answers() -> Vec<Vec<u8>> {
     );
     let mut all: Vec<Vec<u8>> = said
         .iter()
-        .map(|line| [b"\x00", &line[..]].concat())
+        .map(|line| [b"\x00", &[&params[..], &params, line].join(NEXT)[..]].concat())
         .collect();
     all.push(
         [
-            b"\x03",
+            b"\x01",
             &[&params[..], &params, &found, &found].join(NEXT)[..],
         ]
         .concat(),
@@ -165,7 +166,15 @@ fn answers() -> Vec<Vec<u8>> {
     all.push(
         [
             b"\x01",
-            &[&found[..], higher.as_bytes(), &digest, &digest].join(NEXT)[..],
+            &[
+                &params[..],
+                &params,
+                &found,
+                higher.as_bytes(),
+                &digest,
+                &digest,
+            ]
+            .join(NEXT)[..],
         ]
         .concat(),
     );

@@ -8,6 +8,7 @@ use anyhow::Result;
 use atname_protocol::QualifiedName;
 use atname_resolver::{Answer, Database, Error, Options, Resolvers};
 use clap::parser::ValueSource;
+use std::time::Duration;
 
 pub(crate) fn run(config: &Config, command: &Resolve) -> Result<()> {
     let lookup = &command.lookup;
@@ -17,8 +18,9 @@ pub(crate) fn run(config: &Config, command: &Resolve) -> Result<()> {
         .with_depth(config.depth(lookup.depth.depth))
         .with_pending(lookup.pending);
     let answer = match urls(&command.url, command.sources)? {
-        Some(urls) => ask(config, &urls, &name, &options)?,
+        Some(urls) => ask(config, command, &urls, &name, &options)?,
         None => {
+            of_urls_only(command.sources)?;
             let database = Database::open(&config.db)?;
             database.resolve(name.service().as_str(), name.name().as_str(), &options)?
         }
@@ -57,13 +59,32 @@ fn both(url: &str, db: &str) -> Failure {
     ))
 }
 
+/// What is given for resolvers is not passed over where a file is read.
+fn of_urls_only(from: Sources) -> Result<(), Failure> {
+    for (flag, source) in [("--timeout", from.timeout), ("--proxy", from.proxy)] {
+        if source == Some(ValueSource::CommandLine) {
+            return Err(Failure::usage(format!(
+                "{flag} is for resolvers, and the database is read: give --url as well"
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn ask(
     config: &Config,
+    command: &Resolve,
     urls: &[String],
     name: &QualifiedName,
     options: &Options,
 ) -> Result<Answer, Error> {
-    let resolvers = Resolvers::new(urls)?.of_chain(config.chain.as_str());
+    let mut resolvers = Resolvers::new(urls)?.of_chain(config.chain.as_str());
+    if let Some(seconds) = command.timeout {
+        resolvers = resolvers.timeout(Duration::from_secs(seconds));
+    }
+    if let Some(proxy) = command.proxy.as_deref().filter(|url| !url.is_empty()) {
+        resolvers = resolvers.proxy(proxy)?;
+    }
     let asked = resolvers.ask(name.service().as_str(), name.name().as_str(), options);
     // That error tells them itself.
     if !matches!(asked.result, Err(Error::Unanswered { .. })) {

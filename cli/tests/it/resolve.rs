@@ -188,3 +188,39 @@ fn a_resolver_of_another_chain_is_not_believed() {
     let error = atname.refused(&["resolve", "cjb", "--url", &url], 5);
     assert!(error.contains("not of mainnet"), "{error}");
 }
+
+#[test]
+fn a_resolver_that_is_silent_costs_no_more_than_the_timeout() {
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", mute.local_addr().unwrap());
+    let begun = std::time::Instant::now();
+    let error = refused(&["--url", &url, "--timeout", "1"], 5);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(6));
+    assert!(error.contains("took too long"), "{error}");
+    for wrong in ["0", "-1", "soon", ""] {
+        refused_usage(&["--url", &url, "--timeout", wrong]);
+    }
+    // Not passed over in silence where nobody is asked.
+    for flag in [["--timeout", "1"], ["--proxy", "http://127.0.0.1:1"]] {
+        let error = refused(&flag, 2);
+        assert!(error.contains(flag[0]), "{error}");
+    }
+}
+
+fn refused_usage(flags: &[&str]) {
+    let run = run(&[], flags);
+    assert_eq!((run.status, &*run.out), (2, ""), "{flags:?}: {run:?}");
+}
+
+#[test]
+fn a_proxy_is_used_where_it_is_named_and_not_where_the_environment_has_one() {
+    let url = resolver(200, answer(KEY));
+    let gone = nowhere();
+    let environment = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+    let environment = environment.map(|name| (name, &*gone));
+    let direct = run(&environment, &["--url", &url]);
+    assert_eq!((direct.status, direct.out), (0, format!("{KEY}\n")));
+    refused(&["--url", &url, "--proxy", &gone], 5);
+    let error = refused(&["--url", &url, "--proxy", "http://me:hunter2@"], 2);
+    assert!(!error.contains("hunter2"), "{error}");
+}

@@ -18,8 +18,10 @@ const HEAD_BYTES: usize = 16 << 10;
 const IDLE: Duration = Duration::from_secs(5);
 
 /// The HTTP client that all resolvers share.
-pub(super) fn agent() -> ureq::Agent {
+pub(super) fn agent(proxy: Option<ureq::Proxy>) -> ureq::Agent {
     ureq::Agent::config_builder()
+        // Unless told otherwise, ureq takes the one of the environment.
+        .proxy(proxy)
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
@@ -40,16 +42,14 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// What it says of a name, where it is of the chain that it is to be of.
+    /// What it says of a name, where it follows that chain.
     pub(super) fn resolve(
         &self,
         name: &QualifiedName,
         options: &Options,
-        chain: Option<&str>,
+        chain: &str,
     ) -> Result<Validated, Failure> {
-        if let Some(chain) = chain {
-            self.get("/v1/params")?.of_params(chain)?;
-        }
+        self.get("/v1/params")?.of_params(chain)?;
         let depth = options.depth.map(|depth| format!("depth={depth}"));
         let pending = options.pending.then(|| "pending=include".to_owned());
         let query: Vec<String> = depth.into_iter().chain(pending).collect();

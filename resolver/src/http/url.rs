@@ -2,10 +2,16 @@
 
 use crate::Error;
 use std::fmt;
+use std::net::IpAddr;
 
-/// Where a resolver is, without a slash at its end.
+/// Where a resolver is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Url(String);
+pub(super) struct Url {
+    /// As requests begin, without a slash at its end.
+    text: String,
+    /// The same for all ways to write the address of one resolver.
+    identity: (String, u16, String),
+}
 
 impl Url {
     /// Reads `http://host`, `https://host:port/path` and the like.
@@ -51,13 +57,38 @@ impl Url {
         let scheme = if secure { "https" } else { "http" };
         let host = authority.as_str().to_ascii_lowercase();
         let path = uri.path().trim_end_matches('/');
-        Ok(Url(format!("{scheme}://{host}{path}")))
+        let port = if secure { 443 } else { 80 };
+        let identity = (
+            identity(authority.host()),
+            authority.port_u16().unwrap_or(port),
+            path.to_owned(),
+        );
+        let text = format!("{scheme}://{host}{path}");
+        Ok(Url { text, identity })
+    }
+
+    /// Whether both lead to one resolver, as far as an address can tell. It would count twice otherwise.
+    pub(super) fn is_same(&self, other: &Url) -> bool {
+        self.identity == other.identity
+    }
+}
+
+/// One text for a host, however it is written: all loopback addresses are this machine.
+fn identity(host: &str) -> String {
+    let host = host.to_ascii_lowercase();
+    let host = host.strip_suffix('.').unwrap_or(&host);
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    match bare.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(address) if address.is_loopback() || address.is_unspecified() => "localhost".into(),
+        Ok(address) => address.to_string(),
+        Err(_) if host.ends_with(".localhost") => "localhost".into(),
+        Err(_) => host.to_owned(),
     }
 }
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -80,6 +111,36 @@ mod tests {
         }
         let secure = Url::parse("https://names.example");
         assert_eq!(secure.is_ok(), cfg!(feature = "tls"), "{secure:?}");
+    }
+
+    #[test]
+    fn ways_to_write_one_address_are_the_same() {
+        let same = |one: &str, other: &str| {
+            let [one, other] = [one, other].map(|text| Url::parse(text).unwrap());
+            assert_eq!(one.is_same(&other), other.is_same(&one));
+            one.is_same(&other)
+        };
+        for (one, other) in [
+            ("http://localhost:8480", "http://127.0.0.1:8480"),
+            ("http://localhost:8480", "http://[::1]:8480"),
+            ("http://127.0.0.1:8480", "http://127.0.0.2:8480/"),
+            ("http://LOCALHOST.:8480", "http://[::ffff:127.0.0.1]:8480"),
+            ("http://names.example", "http://names.example:80"),
+            ("http://names.example", "http://Names.Example/"),
+            ("http://names.example/a", "http://names.example.:80/a/"),
+            ("http://[2001:db8::1]:1", "http://[2001:0db8:0:0::1]:1"),
+        ] {
+            assert!(same(one, other), "{one} {other}");
+        }
+        for (one, other) in [
+            ("http://localhost:8480", "http://localhost:8481"),
+            ("http://localhost", "http://localhost:8480"),
+            ("http://names.example/a", "http://names.example/A"),
+            ("http://names.example", "http://other.example"),
+            ("http://10.0.0.1", "http://10.0.0.2"),
+        ] {
+            assert!(!same(one, other), "{one} {other}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::liar::{Change, Liar};
 use crate::resolvers::{STRICT, ask, reasons};
-use atname_resolver::{Error, Options, Resolvers};
+use atname_resolver::{Error, Options};
 use atname_tests::handmade::{hex, world};
 use atname_tests::server::serve;
 use serde_json::{Value, json};
@@ -313,9 +313,7 @@ fn a_resolver_that_lies_in_form_stops_nobody_else() {
         liar.url(),
         crate::resolvers::url(&two),
     ];
-    let asked = Resolvers::new(&urls)
-        .unwrap()
-        .ask("gittorrent", "cjb", &STRICT);
+    let asked = ask(&urls).ask("gittorrent", "cjb", &STRICT);
     assert_eq!(asked.result.unwrap().key, [1; 20]);
     assert_eq!(asked.silent[0].url, liar.url());
     let error = ask(&urls[..2]).resolve("gittorrent", "cjb", &STRICT);

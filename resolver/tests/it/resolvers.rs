@@ -21,7 +21,8 @@ pub(crate) fn url(server: &Running) -> String {
 }
 
 pub(crate) fn ask<U: AsRef<str>>(urls: &[U]) -> Resolvers {
-    Resolvers::new(urls).unwrap().timeout(TIMEOUT)
+    let resolvers = Resolvers::new(urls).unwrap().of_chain("regtest");
+    resolvers.timeout(TIMEOUT)
 }
 
 /// An address where nothing listens.
@@ -142,10 +143,8 @@ fn one_that_is_not_in_sync_says_so() {
         tip_height: None,
         node_height: None,
     };
-    for resolvers in [ask(&[url(&empty)]), ask(&[url(&empty)]).of_chain("regtest")] {
-        let answer = resolvers.resolve("gittorrent", "cjb", &STRICT);
-        assert_eq!(answer, Err(nothing.clone()));
-    }
+    let answer = ask(&[url(&empty)]).resolve("gittorrent", "cjb", &STRICT);
+    assert_eq!(answer, Err(nothing));
 }
 
 #[test]
@@ -196,17 +195,18 @@ fn nothing_waits_for_the_slowest() {
             std::thread::sleep(Duration::from_millis(50));
         }
     });
-    let short = Duration::from_secs(1);
+    let (short, long) = (Duration::from_secs(1), Duration::from_secs(20));
     for slow in [&mute, &dripping] {
         let urls = [url(&servers[0]), slow.url(), url(&servers[1])];
         let started = Instant::now();
-        let resolvers = Resolvers::new(&urls).unwrap().timeout(short);
+        let resolvers = ask(&urls).timeout(long);
         let asked = resolvers.ask("gittorrent", "cjb", &STRICT);
         assert!(asked.result.is_ok(), "{asked:?}");
         assert_eq!(asked.silent[0].url, slow.url());
         assert_eq!(asked.silent[0].reason, "it took too long");
-        assert!(started.elapsed() >= short);
-        assert!(started.elapsed() < 10 * short, "{:?}", started.elapsed());
+        // Half a second for who has not answered, and not its whole time.
+        assert!(started.elapsed() >= Duration::from_millis(400));
+        assert!(started.elapsed() < long / 2, "{:?}", started.elapsed());
     }
     // Nor does anything go on waiting for it where nobody sees it.
     let (sender, hung_up) = mpsc::channel();
@@ -232,11 +232,11 @@ fn nothing_waits_for_the_slowest() {
         let _ = write!(stream, "{head}\r\n\r\n{body}");
     });
     let urls = [url(&servers[0]), stuck.url(), url(&servers[1])];
-    let resolvers = Resolvers::new(&urls).unwrap().timeout(short);
+    let resolvers = ask(&urls).timeout(short);
     let asked = resolvers.ask("gittorrent", "cjb", &STRICT);
     assert_eq!(asked.result.unwrap().tip.height, TIP);
     assert_eq!(asked.silent[0].url, stuck.url());
-    let resolvers = Resolvers::new(&urls[..2]).unwrap().timeout(short);
+    let resolvers = ask(&urls[..2]).timeout(short);
     let error = resolvers.resolve("gittorrent", "cjb", &STRICT).unwrap_err();
     assert_eq!(reasons(error), (1, 2, vec!["it took too long".to_owned()]));
 }
@@ -245,13 +245,15 @@ fn nothing_waits_for_the_slowest() {
 fn another_chain_is_not_believed() {
     let chain = world();
     let server = serve(&chain.db());
-    let of = |chain: &str| {
-        let resolvers = ask(&[url(&server)]).of_chain(chain);
-        resolvers.resolve("gittorrent", "cjb", &STRICT)
-    };
-    assert!(of("regtest").is_ok());
-    let (_, _, reasons) = reasons(of("mainnet").unwrap_err());
-    assert_eq!(reasons, ["it is of \"regtest\", not of mainnet"]);
+    let resolvers = Resolvers::new([url(&server)]).unwrap();
+    // Whoever says nothing of a chain means mainnet.
+    for resolvers in [resolvers.clone(), resolvers.clone().of_chain("mainnet")] {
+        let error = resolvers.resolve("gittorrent", "cjb", &STRICT);
+        let (_, _, reasons) = reasons(error.unwrap_err());
+        assert_eq!(reasons, ["it is of \"regtest\", not of mainnet"]);
+    }
+    let resolvers = resolvers.of_chain("regtest");
+    assert!(resolvers.resolve("gittorrent", "cjb", &STRICT).is_ok());
 }
 
 #[test]
@@ -265,7 +267,8 @@ fn an_invalid_name_is_told_before_anybody_is_asked() {
     );
     assert_eq!(liar.asked(), 0);
     resolvers.resolve("gittorrent", "cjb", &STRICT).unwrap_err();
-    assert_eq!(liar.asked(), 1);
+    // For its chain, and for the name.
+    assert_eq!(liar.asked(), 2);
 }
 
 #[test]
@@ -278,7 +281,17 @@ fn addresses_are_checked_when_they_are_given() {
     assert!(refused(&["http://a", "b"]).0.contains('b'));
     let (url, reason) = refused(&["http://a:1/", "http://b:1", "http://A:1"]);
     assert_eq!(url, "http://a:1");
-    assert!(reason.contains("twice"), "{reason}");
+    assert!(
+        reason.contains("the same resolver as http://a:1"),
+        "{reason}"
+    );
+    for (one, other) in [
+        ("http://localhost:8480", "http://127.0.0.1:8480"),
+        ("http://localhost:8480", "http://[::1]:8480"),
+        ("http://names.example", "http://NAMES.example:80/"),
+    ] {
+        refused(&[one, other]);
+    }
 }
 
 /// Built without HTTPS it is refused; built with it, what does not speak it is silent.
@@ -312,4 +325,115 @@ fn what_is_asked_for_is_passed_on() {
     let error = resolvers.resolve("court", "late", &strict).unwrap_err();
     assert!(matches!(error, Error::Pending { .. }), "{error:?}");
     assert!(resolvers.resolve("court", "late", &STRICT).is_ok());
+}
+
+#[test]
+fn any_timeout_can_be_set() {
+    let chain = world();
+    let server = serve(&chain.db());
+    for timeout in [Duration::MAX, Duration::from_secs(u64::MAX / 2)] {
+        let resolvers = ask(&[url(&server)]).timeout(timeout);
+        assert!(resolvers.resolve("gittorrent", "cjb", &STRICT).is_ok());
+    }
+    let resolvers = ask(&[url(&server)]).timeout(Duration::ZERO);
+    let error = resolvers.resolve("gittorrent", "cjb", &STRICT);
+    assert_eq!(reasons(error.unwrap_err()).0, 0);
+}
+
+/// Whoever is late may have something to say against the others: it is waited for half a second.
+#[test]
+fn a_contradiction_that_comes_a_little_later_is_heard() {
+    let chain = world();
+    let servers = [serve(&chain.db()), serve(&chain.db())];
+    let honest = servers[0].address;
+    let late = |pause: u64| {
+        Liar::of(honest, move |json| {
+            std::thread::sleep(Duration::from_millis(pause));
+            json["key"] = serde_json::json!("66".repeat(20));
+        })
+    };
+    let resolve = |liar: &Liar| {
+        let urls = [url(&servers[0]), liar.url(), url(&servers[1])];
+        ask(&urls).ask("gittorrent", "cjb", &STRICT)
+    };
+    let asked = resolve(&late(150));
+    assert!(
+        matches!(asked.result, Err(Error::Disagreement(_))),
+        "{asked:?}"
+    );
+    // Who takes longer is not.
+    let asked = resolve(&late(2500));
+    assert_eq!(asked.result.unwrap().key, [1; 20]);
+    assert_eq!(asked.silent.len(), 1);
+}
+
+/// Where one of the first does not confirm its digest, one that was not waited for makes up for it.
+#[test]
+fn who_comes_later_is_counted_where_it_is_needed() {
+    let chain = world();
+    let low = serve(&chain.db());
+    let mut higher = world();
+    higher.grow_to(TIP + 1);
+    let higher = serve(&higher.db());
+    let ahead = higher.address;
+    let stuck = Liar::raw(move |target, stream| {
+        if target.starts_with("/v1/digests/") {
+            return;
+        }
+        let body = atname_tests::server::get(ahead, target).body;
+        let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json";
+        let _ = write!(stream, "{head}\r\n\r\n{body}");
+    });
+    let honest = low.address;
+    let slow = Liar::of(honest, |_| std::thread::sleep(Duration::from_millis(1200)));
+    let urls = [url(&low), stuck.url(), slow.url()];
+    let asked = ask(&urls).ask("gittorrent", "cjb", &STRICT);
+    assert_eq!(asked.result.unwrap().tip.height, TIP);
+    assert_eq!(asked.silent.len(), 1);
+    assert_eq!(asked.silent[0].url, stuck.url());
+}
+
+/// A proxy is for whoever asks for one: it sees, and can answer, what is asked through it.
+#[test]
+fn a_proxy_of_the_environment_is_not_used_and_one_that_is_named_is() {
+    let chain = world();
+    let server = serve(&chain.db());
+    let proxy = Liar::new(|_| (500, "text/plain", String::new()));
+    if std::env::var_os("ATNAME_PROXIED").is_none() {
+        // The environment is the process's: this test once more, in one that has a proxy there.
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        again.args(["a_proxy_of_the_environment", "--nocapture"]);
+        for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+            again.env(name, proxy.url());
+        }
+        assert!(again.env("ATNAME_PROXIED", "1").status().unwrap().success());
+        assert_eq!(proxy.asked(), 0);
+    }
+    let direct = ask(&[url(&server)]);
+    let answer = direct.resolve("gittorrent", "cjb", &STRICT);
+    assert_eq!(answer.unwrap().key, [1; 20]);
+    let proxied = direct.proxy(&proxy.url()).unwrap();
+    proxied.resolve("gittorrent", "cjb", &STRICT).unwrap_err();
+    assert!(proxy.asked() > 0);
+    let error = ask(&[url(&server)]).proxy("me:hunter2@").unwrap_err();
+    assert!(matches!(error, Error::InvalidUrl { .. }), "{error:?}");
+    assert!(!error.to_string().contains("hunter2"), "{error}");
+}
+
+#[test]
+fn a_disagreement_says_who_is_how_far_behind() {
+    let stale = world();
+    let mut chain = world();
+    let late = atname_tests::handmade::wish("newcomer", 9);
+    chain.block(&[late.reserve()]);
+    chain.block(&[late.claim()]);
+    chain.grow_to(TIP + 40);
+    let servers = [serve(&stale.db()), serve(&chain.db()), serve(&chain.db())];
+    let urls = servers.each_ref().map(url);
+    let error = ask(&urls).resolve("gittorrent", "newcomer", &STRICT);
+    let sentence = error.unwrap_err().to_string();
+    assert!(
+        sentence.contains(&format!("{} is 40 blocks behind", urls[0])),
+        "{sentence}"
+    );
 }

@@ -182,12 +182,12 @@ fn tells(
             continue;
         };
         for depth in (1..=10).filter_map(NonZeroU32::new) {
-            let standing = snapshot.standing(name, depth).unwrap().unwrap();
-            prop_assert_eq!(standing.key, entry.key);
-            prop_assert_eq!(standing.claim_height, entry.claim.height);
-            prop_assert_eq!(standing.claim_txid, entry.claim_txid);
+            let resolution = snapshot.resolve(name, depth).unwrap().unwrap();
+            prop_assert_eq!(resolution.key, entry.key);
+            prop_assert_eq!(resolution.claim_height, entry.claim.height);
+            prop_assert_eq!(resolution.claim_txid, entry.claim_txid);
             let finality = snapshot.finality(&entry, depth).unwrap();
-            prop_assert_eq!(standing.finality, finality, "{} at depth {}", name, depth);
+            prop_assert_eq!(resolution.finality, finality, "{} at depth {}", name, depth);
         }
         let claim = expected.iter().rfind(|v| v.kind == VersionKind::Claimed);
         prop_assert_eq!(entry.service(), name.service());

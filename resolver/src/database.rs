@@ -101,7 +101,7 @@ pub fn resolve(
     depth: NonZeroU32,
     pending: bool,
 ) -> Result<Answer, Error> {
-    let found = snapshot.standing(name, depth);
+    let found = snapshot.resolve(name, depth);
     let Some(found) = found.map_err(failed)? else {
         return Err(Error::NotRegistered {
             service: name.service().to_string(),

@@ -2,7 +2,7 @@
 //! `examples/load` is the whole of it, over sockets.
 
 use atname_resolver::{Database, Options};
-use atname_store::{Held, Reader};
+use atname_store::{PinnedReader, Reader};
 use divan::{Bencher, black_box};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -64,8 +64,8 @@ fn entry(bencher: Bencher<'_, '_>) {
 
 /// The short one of the service, from a registry far larger than its cache, and from one within it.
 #[divan::bench(args = [8 << 10, 256 << 10])]
-fn standing(bencher: Bencher<'_, '_>, cache_kib: u32) {
-    let Ok(mut held) = Held::open(&DB, cache_kib) else {
+fn resolve(bencher: Bencher<'_, '_>, cache_kib: u32) {
+    let Ok(mut held) = PinnedReader::open(&DB, cache_kib) else {
         return;
     };
     if held.renew().is_err() {
@@ -76,7 +76,7 @@ fn standing(bencher: Bencher<'_, '_>, cache_kib: u32) {
         number += 1;
         let name = registry::name(registry::mix(number) % NAMES).ok()?;
         held.snapshot()?
-            .standing(black_box(&name), NonZeroU32::MIN)
+            .resolve(black_box(&name), NonZeroU32::MIN)
             .ok()
     });
 }
@@ -94,7 +94,7 @@ fn name(bencher: Bencher<'_, '_>) {
 /// To ask whether there was a commit, once a millisecond.
 #[divan::bench]
 fn renew(bencher: Bencher<'_, '_>) {
-    let Ok(mut held) = Held::open(&DB, 1 << 10) else {
+    let Ok(mut held) = PinnedReader::open(&DB, 1 << 10) else {
         return;
     };
     bencher.bench_local(|| held.renew().ok());

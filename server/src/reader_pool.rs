@@ -10,7 +10,7 @@ use crate::extract::Resolve;
 use crate::prepared::Prepared;
 use crate::problem::Problem;
 use atname_resolver::internal;
-use atname_store::{Error, Held, Snapshot};
+use atname_store::{Error, PinnedReader, Snapshot};
 use axum::body::Bytes;
 use http_body_util::Full;
 use hyper::Response;
@@ -57,7 +57,7 @@ struct State {
 /// A reader, used by one thread at a time.
 #[derive(Default)]
 pub(crate) struct ReaderSlot {
-    reader: Option<(FileId, Held)>,
+    reader: Option<(FileId, PinnedReader)>,
     epoch: u64,
     renewed: Option<Instant>,
     prepared: Option<Prepared>,
@@ -178,7 +178,11 @@ impl ReaderPool {
             let cache = u32::try_from(CACHE / self.slots.len()).unwrap_or(u32::MAX);
             let held = match &mut slot.reader {
                 Some((of, held)) if *of == file => held,
-                reader => &mut reader.insert((file, Held::open(&self.path, cache)?)).1,
+                reader => {
+                    &mut reader
+                        .insert((file, PinnedReader::open(&self.path, cache)?))
+                        .1
+                }
             };
             let changed = held.renew()?;
             if !changed && slot.epoch == epoch {

@@ -23,5 +23,7 @@ mod write;
 
 pub use error::{Error, Result};
 pub use memory::{Fingerprint, Fingerprints};
-pub use read::{Counts, Entry, Held, Reader, Snapshot, Standing, Tip, Version, VersionKind};
+pub use read::{
+    Counts, Entry, PinnedReader, Reader, Resolution, Snapshot, Tip, Version, VersionKind,
+};
 pub use write::{Block, BlockHeader, SEEN_EVERY, Writer};

@@ -15,20 +15,20 @@ use std::collections::BTreeSet;
 
 /// Whether a name can be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Availability {
     Free,
     Taken { owner: String, since: u32 },
     Claimed { txid: String },
 }
 
-impl Standing {
+impl Availability {
     pub(super) fn sentence(&self, name: &QualifiedName) -> String {
         match self {
-            Standing::Free => format!("{name} is free"),
-            Standing::Taken { owner, since } => {
+            Availability::Free => format!("{name} is free"),
+            Availability::Taken { owner, since } => {
                 format!("{name} is taken, by {owner}, since block {since}")
             }
-            Standing::Claimed { txid } => format!(
+            Availability::Claimed { txid } => format!(
                 "{name} is being claimed by {txid} in the mempool: whoever sent that reserved it \
                  earlier"
             ),
@@ -37,9 +37,9 @@ impl Standing {
 
     fn word(&self) -> &'static str {
         match self {
-            Standing::Free => "free",
-            Standing::Taken { .. } => "taken",
-            Standing::Claimed { .. } => "claimed",
+            Availability::Free => "free",
+            Availability::Taken { .. } => "taken",
+            Availability::Claimed { .. } => "claimed",
         }
     }
 }
@@ -48,7 +48,7 @@ impl Standing {
 struct Available {
     service: String,
     name: String,
-    standing: &'static str,
+    availability: &'static str,
     /// Reserve and claim of a wallet with one coin, in vB.
     size: u64,
     /// At the node's estimate or floor, in sat.
@@ -68,7 +68,7 @@ pub(crate) fn run(config: &Config, name: &str) -> Result<()> {
     let mut node = config.node()?;
     let (reader, _) = registry::at_tip(config, &mut node, &stop.shutdown)?;
     let snapshot = reader.snapshot()?;
-    let standing = standing(&mut node, &snapshot, &name)?;
+    let availability = availability(&mut node, &snapshot, &name)?;
     let (estimate, floor) = node.fee_rate(6)?;
     let fees = (SIZE * estimate.unwrap_or(floor)).div_ceil(1000);
     let lookalikes = lookalikes(&snapshot, &name)?;
@@ -76,14 +76,14 @@ pub(crate) fn run(config: &Config, name: &str) -> Result<()> {
         super::print_json(&Available {
             service: name.service().to_string(),
             name: name.name().to_string(),
-            standing: standing.word(),
+            availability: availability.word(),
             size: SIZE,
             fees,
             lookalikes: lookalikes.iter().map(ToString::to_string).collect(),
         })?;
     } else {
-        let mut text = format!("{}\n", standing.sentence(&name));
-        if standing == Standing::Free {
+        let mut text = format!("{}\n", availability.sentence(&name));
+        if availability == Availability::Free {
             text.push_str(&format!("fees now: about {fees} sat for {SIZE} vB\n"));
         }
         for other in &lookalikes {
@@ -91,24 +91,24 @@ pub(crate) fn run(config: &Config, name: &str) -> Result<()> {
         }
         super::print(&text)?;
     }
-    match standing {
-        Standing::Free => Ok(()),
+    match availability {
+        Availability::Free => Ok(()),
         _ => Err(Failure::silent_no_name().into()),
     }
 }
 
 /// Looks into the registry, then into the node's mempool.
-pub(super) fn standing(
+pub(super) fn availability(
     node: &mut Node,
     snapshot: &Snapshot<'_>,
     name: &QualifiedName,
-) -> Result<Standing> {
+) -> Result<Availability> {
     if let Some(entry) = snapshot.get(name)? {
         let owner = match entry.owner {
             Some(coin) => coin.to_string(),
             None => "a dormant owner".into(),
         };
-        return Ok(Standing::Taken {
+        return Ok(Availability::Taken {
             owner,
             since: entry.claim.height,
         });
@@ -132,10 +132,10 @@ pub(super) fn standing(
             .iter()
             .find_map(|output| Record::from_script(output.script_pubkey.as_bytes()));
         if matches!(record, Some(Record::Claim { name: of, .. }) if of == *name) {
-            return Ok(Standing::Claimed { txid });
+            return Ok(Availability::Claimed { txid });
         }
     }
-    Ok(Standing::Free)
+    Ok(Availability::Free)
 }
 
 /// Names of the same service that somebody holds and that a reader may take for this one.

@@ -1,6 +1,6 @@
 //! `atname register`: from nothing to a name that resolves, in one command.
 
-use super::available::{self, Standing};
+use super::available::{self, Availability};
 use super::registry;
 use super::resume::{self, Active, Patience};
 use crate::args::Register;
@@ -53,8 +53,8 @@ pub(crate) fn run(config: &Config, arguments: &Register) -> Result<()> {
         .into());
     }
     let (reader, _) = registry::at_tip(config, &mut node, &stop.shutdown)?;
-    match available::standing(&mut node, &reader.snapshot()?, &name)? {
-        Standing::Free => {}
+    match available::availability(&mut node, &reader.snapshot()?, &name)? {
+        Availability::Free => {}
         other => return Err(Failure::no_name(other.sentence(&name)).into()),
     }
     let mut wallet = node.wallet(config.wallet.as_deref())?;

@@ -3,7 +3,7 @@
 //! number of blocks at whose tips they are compared, 25 where it is not set.
 
 use atname_protocol::Key;
-use atname_store::{Held, Reader};
+use atname_store::{PinnedReader, Reader};
 use atname_tests::handmade::{Chain, Tx, Wish, spend, wish, world};
 use atname_tests::server::{Response, Running, serve};
 use std::io::{Read as _, Write as _};
@@ -231,7 +231,7 @@ fn a_standing_is_the_entry_and_its_finality() {
     let blocks = std::env::var("ATNAME_CASES").map_or(100, |cases| cases.parse().unwrap());
     let mut random = Random(31);
     let mut chain = world();
-    let mut held = Held::open(&chain.db(), 1 << 10).unwrap();
+    let mut held = PinnedReader::open(&chain.db(), 1 << 10).unwrap();
     let mut seen = std::collections::HashSet::new();
     for _ in 0..blocks {
         some_block(&mut chain, &mut random);
@@ -251,8 +251,8 @@ fn a_standing_is_the_entry_and_its_finality() {
                     let finality = snapshot.finality(&entry, depth).unwrap();
                     (entry.key, entry.claim.height, entry.claim_txid, finality)
                 });
-                let standing = held.standing(&name, depth).unwrap();
-                let short = standing.map(|s| (s.key, s.claim_height, s.claim_txid, s.finality));
+                let resolution = held.resolve(&name, depth).unwrap();
+                let short = resolution.map(|s| (s.key, s.claim_height, s.claim_txid, s.finality));
                 assert_eq!(short, general, "{name} at depth {depth}");
                 seen.insert(general.map(|(key, _, _, finality)| (key.is_revoked(), finality)));
             }

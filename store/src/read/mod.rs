@@ -16,8 +16,8 @@ mod pinned;
 mod resolve;
 mod verify;
 
-pub use pinned::Held;
-pub use resolve::Standing;
+pub use pinned::PinnedReader;
+pub use resolve::Resolution;
 
 use cache::Cache;
 
@@ -44,7 +44,7 @@ pub struct Reader {
 pub struct Snapshot<'r> {
     reader: &'r Reader,
     present: Present,
-    /// Its read transaction; `None` where a [`Held`] reader keeps it open.
+    /// Its read transaction; `None` where a [`PinnedReader`] reader keeps it open.
     _transaction: Option<Transaction<'r>>,
 }
 

@@ -9,25 +9,25 @@ use std::path::Path;
 ///
 /// A pinned snapshot blocks the WAL reset: advance it soon after a commit, and release it when nobody
 /// asks.
-pub struct Held {
+pub struct PinnedReader {
     reader: Reader,
     data_version: Option<i64>,
     present: Option<Present>,
 }
 
-impl Held {
+impl PinnedReader {
     /// Opens a registry, without a snapshot yet. It keeps up to `cache` KiB of the file in memory.
     ///
     /// # Errors
     /// Those of [`Reader::open`].
-    pub fn open(path: &Path, cache: u32) -> Result<Held> {
+    pub fn open(path: &Path, cache: u32) -> Result<PinnedReader> {
         let reader = Reader::open(path)?;
         // A negative number of pages is a number of KiB.
         reader
             .db()
             .pragma_update(None, "cache_size", -i64::from(cache))
             .map_err(|error| reader.failed(error))?;
-        Ok(Held {
+        Ok(PinnedReader {
             reader,
             data_version: None,
             present: None,

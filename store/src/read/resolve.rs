@@ -12,7 +12,7 @@ use std::num::NonZeroU32;
 
 /// What is answered of a name that somebody holds: less than an [`Entry`](crate::Entry).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct Resolution {
     /// What it stands for; zeros when revoked.
     pub key: Key,
     /// Height of the claim that set the priority.
@@ -36,7 +36,7 @@ impl Snapshot<'_> {
     ///
     /// # Errors
     /// Where the file cannot be read.
-    pub fn standing(&self, name: &QualifiedName, depth: NonZeroU32) -> Result<Option<Standing>> {
+    pub fn resolve(&self, name: &QualifiedName, depth: NonZeroU32) -> Result<Option<Resolution>> {
         let failed = |error| self.failed(error);
         let Some(service_id) = self.service_id(name.service()).map_err(failed)? else {
             return Ok(None);
@@ -61,7 +61,7 @@ impl Snapshot<'_> {
             }
             _ => bound,
         };
-        Ok(Some(Standing {
+        Ok(Some(Resolution {
             key,
             claim_height: claim.height,
             claim_txid: claim.txid,

@@ -5,9 +5,9 @@ use crate::error::{self, DatabaseError, Error, Revocation};
 use crate::options::Options;
 use atname_protocol::QualifiedName;
 use atname_protocol::rules::Finality;
-use atname_store::{Reader, Snapshot};
+use atname_store::{FileId, Reader, Snapshot};
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,7 +16,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// It can be shared between threads, which then wait for one another, some microseconds each. Where
 /// many threads resolve all the time, each opens its own.
 pub struct Database {
-    reader: Mutex<Reader>,
+    path: PathBuf,
+    reader: Mutex<(FileId, Reader)>,
 }
 
 impl std::fmt::Debug for Database {
@@ -31,10 +32,9 @@ impl Database {
     /// # Errors
     /// [`Error::Database`] where there is none, or this version cannot read it.
     pub fn open(path: impl AsRef<Path>) -> Result<Database, Error> {
-        let reader = Reader::open(path.as_ref()).map_err(failed)?;
-        Ok(Database {
-            reader: Mutex::new(reader),
-        })
+        let path = path.as_ref().to_owned();
+        let reader = Mutex::new(open(&path)?);
+        Ok(Database { path, reader })
     }
 
     /// The key that a name of a service stands for, at the tip of the registry.
@@ -46,12 +46,28 @@ impl Database {
     /// [`Error::Revoked`]. [`Error::Database`] where the file cannot be read.
     pub fn resolve(&self, service: &str, name: &str, options: &Options) -> Result<Answer, Error> {
         let name = error::parse(service, name)?;
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let snapshot = reader.snapshot().map_err(failed)?;
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        // A file that was deleted, or that another one has replaced, can still be read, and never changes.
+        if FileId::of(&self.path).as_ref() != Some(&reader.0) {
+            *reader = open(&self.path)?;
+        }
+        let snapshot = reader.1.snapshot().map_err(failed)?;
         let tip = Tip::new(&synced(&snapshot)?, snapshot.seen());
         fresh(&snapshot, options.max_age)?;
         let depth = depth(&snapshot, options);
         resolve(&snapshot, &tip, &name, depth, options.pending)
+    }
+}
+
+/// Opens the file that is at a path now.
+fn open(path: &Path) -> Result<(FileId, Reader), Error> {
+    loop {
+        let before = FileId::of(path);
+        let reader = Reader::open(path).map_err(failed)?;
+        // Where it was replaced meanwhile, nobody knows which of the two was opened.
+        if let Some(file) = before.filter(|before| FileId::of(path).as_ref() == Some(before)) {
+            return Ok((file, reader));
+        }
     }
 }
 

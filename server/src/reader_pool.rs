@@ -10,11 +10,11 @@ use crate::extract::Resolve;
 use crate::prepared::Prepared;
 use crate::problem::Problem;
 use atname_resolver::internal;
-use atname_store::{Error, PinnedReader, Snapshot};
+use atname_store::{Error, FileId, PinnedReader, Snapshot};
 use axum::body::Bytes;
 use http_body_util::Full;
 use hyper::Response;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -273,33 +273,6 @@ impl ReaderSlot {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-/// What tells a file from another that takes its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct FileId {
-    #[cfg(unix)]
-    device_and_inode: (u64, u64),
-    #[cfg(not(unix))]
-    created: Option<std::time::SystemTime>,
-}
-
-impl FileId {
-    fn of(path: &Path) -> Option<FileId> {
-        let metadata = std::fs::metadata(path).ok()?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::MetadataExt as _;
-            Some(FileId {
-                device_and_inode: (metadata.dev(), metadata.ino()),
-            })
-        }
-        #[cfg(not(unix))]
-        {
-            Some(FileId {
-                created: metadata.created().ok(),
-            })
-        }
-    }
 }
 
 #[cfg(test)]

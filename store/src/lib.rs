@@ -24,6 +24,6 @@ mod write;
 pub use error::{Error, Result};
 pub use memory::{Fingerprint, Fingerprints};
 pub use read::{
-    Counts, Entry, PinnedReader, Reader, Resolution, Snapshot, Tip, Version, VersionKind,
+    Counts, Entry, FileId, PinnedReader, Reader, Resolution, Snapshot, Tip, Version, VersionKind,
 };
 pub use write::{Block, BlockHeader, SEEN_EVERY, Writer};

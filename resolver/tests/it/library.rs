@@ -51,9 +51,8 @@ fn a_final_name_resolves() {
 
 #[test]
 fn the_json_is_the_documented_one() {
-    let answer = open(&world())
-        .resolve("gittorrent", "cjb", &STRICT)
-        .unwrap();
+    let chain = world();
+    let answer = open(&chain).resolve("gittorrent", "cjb", &STRICT).unwrap();
     let json = serde_json::to_string(&answer).unwrap();
     let Tip { hash, digest, .. } = &answer.tip;
     let expected = format!(
@@ -99,14 +98,40 @@ fn an_indexer_that_has_been_silent_is_told_unless_nobody_minds() {
 }
 
 #[test]
+fn a_file_that_was_replaced_or_deleted_is_not_read_any_more() {
+    let (chain, other) = (world(), Chain::new());
+    let database = open(&chain);
+    let resolve = || database.resolve("gittorrent", "cjb", &STRICT);
+    assert!(resolve().is_ok());
+    // As a copy is put in the place of a database: the files beside it belong to the old one.
+    for beside in ["sqlite-wal", "sqlite-shm"] {
+        let _ = std::fs::remove_file(chain.db().with_extension(beside));
+    }
+    let copy = chain.db().with_extension("copy");
+    let db = rusqlite::Connection::open(other.db()).unwrap();
+    db.execute("VACUUM INTO ?1", [copy.to_str().unwrap()])
+        .unwrap();
+    std::fs::rename(&copy, chain.db()).unwrap();
+    assert!(
+        matches!(resolve(), Err(Error::NotSynced { .. })),
+        "{:?}",
+        resolve()
+    );
+    std::fs::remove_file(chain.db()).unwrap();
+    assert!(matches!(resolve(), Err(Error::Database(_))));
+}
+
+#[test]
 fn a_dormant_name_keeps_its_key() {
-    let answer = open(&world()).resolve("gittorrent", "asleep", &STRICT);
+    let chain = world();
+    let answer = open(&chain).resolve("gittorrent", "asleep", &STRICT);
     assert_eq!(answer.unwrap().key, [3; 20]);
 }
 
 #[test]
 fn a_name_that_nobody_holds_is_not_registered() {
-    let database = open(&world());
+    let chain = world();
+    let database = open(&chain);
     for (service, name) in [
         ("gittorrent", "cjc"),
         ("nosuch", "cjb"),
@@ -126,7 +151,8 @@ fn a_name_that_nobody_holds_is_not_registered() {
 
 #[test]
 fn a_revoked_name_stands_for_nothing() {
-    let database = open(&world());
+    let chain = world();
+    let database = open(&chain);
     for options in [STRICT, WITH_PENDING] {
         let found = revoked(
             database
@@ -142,7 +168,8 @@ fn a_revoked_name_stands_for_nothing() {
 
 #[test]
 fn a_pending_name_resolves_only_when_it_is_asked_for() {
-    let database = open(&world());
+    let chain = world();
+    let database = open(&chain);
     let error = database.resolve("busy", "wait", &STRICT).unwrap_err();
     let found = database.resolve("busy", "wait", &WITH_PENDING).unwrap();
     assert_eq!((found.key, found.state), ([6; 20], State::Pending));
@@ -152,7 +179,8 @@ fn a_pending_name_resolves_only_when_it_is_asked_for() {
 /// While it is pending it is not settled that it was the owner who revoked it.
 #[test]
 fn a_name_that_is_revoked_and_pending_is_pending_first() {
-    let database = open(&world());
+    let chain = world();
+    let database = open(&chain);
     let found = candidate(database.resolve("busy", "void", &STRICT).unwrap_err());
     assert_eq!((found.key, found.state), ([0; 20], State::Pending));
     let found = revoked(database.resolve("busy", "void", &WITH_PENDING).unwrap_err());
@@ -190,7 +218,8 @@ fn the_first_reservation_takes_a_name_over() {
 
 #[test]
 fn a_claim_is_to_be_as_deep_as_was_asked_for() {
-    let database = open(&world());
+    let chain = world();
+    let database = open(&chain);
     let resolve = |depth| database.resolve("gittorrent", "cjb", &deep(depth));
     let found = resolve(7).unwrap();
     assert_eq!(found.confirmations, 7);

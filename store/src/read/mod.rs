@@ -7,15 +7,18 @@
 //! | `pinned` | a reader that keeps its snapshot from question to question |
 //! | `lookups` | what the rules ask, for tools that run them before they send |
 //! | `verify` | the file against its own digests |
+//! | `file_id` | whether the file at a path is still the one that was opened |
 //! | `cache` | what a reader has found out about its snapshot |
 
 mod cache;
+mod file_id;
 mod finality;
 mod lookups;
 mod pinned;
 mod resolve;
 mod verify;
 
+pub use file_id::FileId;
 pub use pinned::PinnedReader;
 pub use resolve::Resolution;
 

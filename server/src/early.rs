@@ -4,10 +4,11 @@
 
 use crate::extract::Resolve;
 use crate::guard::Guard;
+use crate::problem::{Kind, Problem};
 use crate::reader_pool::ReaderPool;
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, Method, StatusCode, Version, header};
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
@@ -38,6 +39,21 @@ impl App {
             guard,
             router,
         }
+    }
+
+    /// Refuses a request that proxies on the way may have taken for another one than it is: RFC 9112, 3.2,
+    /// asks for one `Host`.
+    fn refuse(&self, request: &hyper::Request<Incoming>) -> Option<Answered> {
+        let hosts = request.headers().get_all(header::HOST).iter().count();
+        if hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11) {
+            return None;
+        }
+        let started = Instant::now();
+        let problem = Problem::new(Kind::InvalidRequest, "a request has one header Host");
+        let (method, path) = (request.method(), request.uri().path());
+        let mut response = problem.into_response();
+        self.guard.finish(started, method, path, &mut response);
+        Some(response.map(Either::Right))
     }
 
     /// The answer, where the request needs no router.
@@ -76,7 +92,8 @@ impl Service<hyper::Request<Incoming>> for App {
     type Future = Answering;
 
     fn call(&self, request: hyper::Request<Incoming>) -> Answering {
-        if let Some(answered) = self.answer(&request) {
+        let answered = self.refuse(&request).or_else(|| self.answer(&request));
+        if let Some(answered) = answered {
             return Answering::Early(Some(answered));
         }
         let router = TowerToHyperService::new(self.router.clone());
@@ -103,7 +120,14 @@ impl Future for Answering {
             },
             Answering::Routed(response) => {
                 let response = response.as_mut().poll(context);
-                response.map_ok(|response| response.map(Either::Right))
+                response.map_ok(|mut response| {
+                    // The router gives HEAD the length of the body, which a 304 has none of: 0 would
+                    // be said of the answer that the client has (RFC 9110, 8.6).
+                    if response.status() == StatusCode::NOT_MODIFIED {
+                        response.headers_mut().remove(header::CONTENT_LENGTH);
+                    }
+                    response.map(Either::Right)
+                })
             }
         }
     }

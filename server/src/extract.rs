@@ -28,9 +28,7 @@ pub(crate) struct Resolve {
 impl Resolve {
     /// Reads it from path, query and headers.
     pub(crate) fn read(uri: &Uri, headers: &HeaderMap) -> Result<Resolve, Problem> {
-        let labels = uri.path().strip_prefix("/resolve/").unwrap_or_default();
-        let (service, name) = labels.split_once('/').unwrap_or((DEFAULT_SERVICE, labels));
-        let name = parse(&decode(service), &decode(name))?;
+        let name = read_name(uri.path().strip_prefix("/resolve/").unwrap_or_default())?;
         let [format, depth, pending] = query(uri, ["format", "depth", "pending"])?;
         Ok(Resolve {
             name,
@@ -91,17 +89,31 @@ impl<S: Sync> FromRequestParts<S> for Plain {
     }
 }
 
+/// Reads `name`, `service/name` or `@service!name`. One slash behind it is what a browser or a proxy
+/// adds, and no part of any name.
+fn read_name(path: &str) -> Result<QualifiedName, Problem> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if let Some((service, name)) = path.split_once('/') {
+        return Ok(parse(&decode(service), &decode(name))?);
+    }
+    let text = decode(path);
+    let qualified = text.strip_prefix('@').and_then(|text| text.split_once('!'));
+    let (service, name) = qualified.unwrap_or((DEFAULT_SERVICE, &text));
+    Ok(parse(service, name)?)
+}
+
 /// A part of a path as text. What is no percent-encoding stays as it is, and what is no UTF-8
 /// becomes U+FFFD: neither is in any label, so it is refused at its position.
 fn decode(part: &str) -> Cow<'_, str> {
     percent_decode_str(part).decode_utf8_lossy()
 }
 
-/// The values of the known parameters of a query.
+/// The values of the known parameters of a query. Those that begin with `utm_` are added to links by
+/// others than who wrote them, and change nothing.
 fn query<const N: usize>(uri: &Uri, known: [&str; N]) -> Result<[Option<String>; N], Problem> {
     let mut values = [const { None }; N];
     let given = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-    for (parameter, value) in given {
+    for (parameter, value) in given.filter(|(parameter, _)| !parameter.starts_with("utm_")) {
         let slot = known
             .iter()
             .zip(&mut values)

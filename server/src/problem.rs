@@ -31,6 +31,8 @@ pub(crate) struct Cause {
 pub(crate) enum Kind {
     /// The service or the name is none.
     InvalidName,
+    /// What came is HTTP in form only.
+    InvalidRequest,
     /// A parameter is not known, given twice, or not one of its values.
     InvalidParameter,
     /// Nobody holds the name.
@@ -63,6 +65,7 @@ impl Kind {
         use StatusCode as S;
         match self {
             Kind::InvalidName => (S::BAD_REQUEST, "invalid-name", "Not a name"),
+            Kind::InvalidRequest => (S::BAD_REQUEST, "invalid-request", "Not a request"),
             Kind::InvalidParameter => (
                 S::BAD_REQUEST,
                 "invalid-parameter",

@@ -160,9 +160,15 @@ fn what_is_no_name_is_400_with_its_position() {
         ("/resolve/c%C3%A9", "name", 2, json!("é")),
         ("/resolve/cjb+x", "name", 4, json!("+")),
         ("/resolve/-cjb", "name", 1, json!("-")),
-        ("/resolve/@court!late", "name", 1, json!("@")),
+        ("/resolve/@court", "name", 1, json!("@")),
+        ("/resolve/court!late", "name", 6, json!("!")),
+        ("/resolve/@Court!late", "service", 1, json!("C")),
+        ("/resolve/@court!Late", "name", 1, json!("L")),
+        ("/resolve/@court!a!b", "name", 2, json!("!")),
+        ("/resolve/court/@court!late", "name", 1, json!("@")),
         ("/resolve/", "name", 1, json!(null)),
-        ("/resolve/cjb/", "name", 1, json!(null)),
+        ("/resolve/cjb//", "name", 1, json!(null)),
+        ("/resolve//", "name", 1, json!(null)),
         ("/resolve//cjb", "service", 1, json!(null)),
         ("/resolve/Court/late", "service", 1, json!("C")),
         ("/resolve/court/late/x", "name", 5, json!("/")),
@@ -207,6 +213,8 @@ fn parameters_are_never_dropped_in_silence() {
         ("Depth=1", "Depth"),
         ("service=court", "service"),
         ("depth=1&x=y", "x"),
+        ("dpeth=20", "dpeth"),
+        ("utm=1", "utm"),
         ("%ff=1", "\u{fffd}"),
         ("=", ""),
     ];
@@ -224,6 +232,8 @@ fn parameters_are_never_dropped_in_silence() {
         "depth=01",
         "d%65pth=1",
         "pending=includ%65",
+        "utm_source=mail&utm_campaign=x",
+        "utm_source=a&utm_source=b&depth=1",
     ] {
         let response = server.get(&format!("/resolve/cjb?{query}"));
         assert_eq!(response.status, 200, "{query}");
@@ -238,4 +248,34 @@ fn parameters_are_never_dropped_in_silence() {
         let target = format!("{path}?depth=1");
         server.get(&target).problem(400, "invalid-parameter");
     }
+}
+
+#[test]
+fn a_name_may_be_written_as_people_write_it() {
+    let (_chain, server) = running();
+    let expected = server.get("/resolve/court/late").body;
+    for target in [
+        "/resolve/@court!late",
+        "/resolve/%40court!late",
+        "/resolve/@court%21late",
+        "/resolve/%40court%21late",
+        "/resolve/@court!late/",
+        "/resolve/court/late/",
+        "/resolve/court/late/?utm_source=mail",
+    ] {
+        let response = server.get(target);
+        assert_eq!(
+            (response.status, &response.body),
+            (200, &expected),
+            "{target}"
+        );
+        // Through the router as well.
+        let routed = server.get_with(target, &[("Content-Length", "0")]);
+        assert_eq!((routed.status, &routed.body), (200, &expected), "{target}");
+    }
+    let own = server.get("/resolve/cjb").body;
+    for target in ["/resolve/@gittorrent!cjb", "/resolve/cjb/"] {
+        assert_eq!(server.get(target).body, own, "{target}");
+    }
+    assert_eq!(server.get("/v1/tip?utm_source=mail").status, 200);
 }

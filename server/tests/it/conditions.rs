@@ -162,7 +162,11 @@ fn head_is_get_without_the_body() {
     }
     let tag = etag(&server.get("/resolve/cjb"));
     let head = server.send("HEAD", "/resolve/cjb", &[("If-None-Match", &tag)]);
-    assert_eq!(head.status, 304);
+    assert_eq!((head.status, head.header("content-length")), (304, None));
+    for target in ["/v1/tip", "/v1/params", "/resolve/cjb?format=text"] {
+        let head = server.send("HEAD", target, &[("If-None-Match", "*")]);
+        assert_eq!((head.status, head.header("content-length")), (304, None));
+    }
 }
 
 #[test]

@@ -66,6 +66,23 @@ fn long_and_broken_requests_are_refused_and_the_next_is_answered() {
     assert_eq!(server.get("/resolve/cjb").json()["key"], hex(1));
 }
 
+/// Proxies on the way may go by the first or the last of them.
+#[test]
+fn a_request_has_one_host() {
+    let chain = world();
+    let server = serve(&chain.db());
+    for target in ["/resolve/cjb", "/v1/tip", "/nothing"] {
+        for hosts in ["Host: a\r\nHost: b\r\n", "Host: a\r\nhost: a\r\n", ""] {
+            let request = format!("GET {target} HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n");
+            let response = server.raw(request.as_bytes());
+            response.problem(400, "invalid-request");
+        }
+    }
+    // Before HTTP/1.1 it need not be there.
+    let response = server.raw(b"GET /resolve/cjb HTTP/1.0\r\n\r\n");
+    assert_eq!(response.json()["key"], hex(1));
+}
+
 #[test]
 fn a_body_that_nobody_asked_for_is_not_taken_in() {
     let chain = world();

@@ -1,4 +1,4 @@
-//! Blocks made to hurt are indexed and taken back in time that grows no worse than their size, and
+//! Blocks made to hurt are indexed and disconnected in time that grows no worse than their size, and
 //! what is in the registry then is what has to be there. (`examples/hurtful.rs` has them in full size,
 //! with figures.)
 
@@ -42,7 +42,7 @@ fn time_grows_no_worse_than_size() {
         );
         assert!(
             disconnect < BOUND,
-            "{name}: taken back in {disconnect} times the time"
+            "{name}: disconnected in {disconnect} times the time"
         );
     }
 }

@@ -36,7 +36,7 @@ impl Registry {
         self.folder.path().join("atname.sqlite")
     }
 
-    /// Follows the node to its tip; returns how many blocks were connected and taken back.
+    /// Follows the node to its tip; returns how many blocks were connected and disconnected.
     fn index(&self, node: &Bitcoind) -> Result<(u32, u32), atname_indexer::Error> {
         let mut client = client(node);
         let mut writer = Writer::open(&self.db(), Network::Regtest.params()).unwrap();

@@ -79,7 +79,7 @@ impl Progress {
                 self.catching_up(height, size, target);
             }
             Event::Disconnected { height, hash } => {
-                self.line(&format!("block {height} {hash} taken back: reorganisation"));
+                self.line(&format!("block {height} {hash} disconnected: reorg"));
             }
             Event::AtTip(tip) => {
                 self.waiting = None;

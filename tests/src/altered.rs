@@ -8,8 +8,8 @@ use atname_store::{BlockHeader, Error, Reader, Writer};
 use std::num::NonZeroU32;
 use std::path::Path;
 
-/// Blocks of the sample that are taken back, and connected again.
-const TAKEN_BACK: usize = 12;
+/// Blocks of the sample that are disconnected, and connected again.
+const DISCONNECTED: usize = 12;
 
 /// The parameters of the sample's registry.
 pub fn params() -> &'static Params {
@@ -76,7 +76,7 @@ pub fn write(path: &Path, sample: &Sample) -> Result<(), Error> {
         };
         writer.block(header)?.connect()?;
     }
-    for _ in 0..TAKEN_BACK {
+    for _ in 0..DISCONNECTED {
         writer.disconnect_tip()?;
     }
     connect(&mut writer, sample)?;

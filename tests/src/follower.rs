@@ -30,7 +30,7 @@ impl Follower {
     }
 
     /// Takes back what is not of this chain, and connects what is missing; nothing is committed.
-    /// `step` is called with the writer after each block that was taken back or connected.
+    /// `step` is called with the writer after each block that was disconnected or connected.
     ///
     /// # Errors
     /// Those of the writer.
@@ -45,7 +45,7 @@ impl Follower {
                 break;
             }
             self.writer.disconnect_tip()?;
-            assert_ne!(self.writer.tip(), Some(tip), "it was not taken back");
+            assert_ne!(self.writer.tip(), Some(tip), "it was not disconnected");
             self.connected.remove(&tip.height);
             step(&mut self.writer);
         }

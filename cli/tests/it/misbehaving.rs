@@ -309,7 +309,7 @@ fn a_node_that_reads_its_blocks_again_is_waited_for() {
     scene.node.mine(1).unwrap();
     follower.until_at_tip(&scene.node);
     let said = follower.said();
-    assert!(!said.contains("taken back"), "{said}");
+    assert!(!said.contains("disconnected"), "{said}");
     as_from_scratch(&scene.node, &scene.atname.db());
 }
 
@@ -345,7 +345,7 @@ fn a_node_that_falls_back_or_is_on_a_stale_branch_is_waited_for() {
     other.mine(20).unwrap();
     follower.rests(&faults, 2 * A_MOMENT, "a stale branch");
     assert!(
-        !follower.said().contains("taken back"),
+        !follower.said().contains("disconnected"),
         "{}",
         follower.said()
     );
@@ -385,7 +385,7 @@ fn a_node_that_comes_back_on_another_chain_is_refused() {
     assert_eq!(status, Some(5), "{last}");
     assert!(last.contains("not on regtest"), "{last}");
     assert!(
-        !follower.said().contains("taken back"),
+        !follower.said().contains("disconnected"),
         "{}",
         follower.said()
     );

@@ -114,14 +114,7 @@ pub(crate) fn reader(path: &Path) -> Result<(Connection, Params)> {
         other => other?,
     };
     let found = version.ok_or_else(|| Error::Missing(path.into()))?;
-    check_version(path, found)?;
-    if found < SCHEMA_VERSION {
-        return Err(Error::Older {
-            path: path.into(),
-            found,
-            known: SCHEMA_VERSION,
-        });
-    }
+    check_readable(path, found)?;
     let params = stored_params(&db, path)?.ok_or_else(|| Error::Missing(path.into()))?;
     Ok((db, params))
 }
@@ -188,6 +181,19 @@ fn is_half_made(error: &Error) -> bool {
     matches!(error, Error::Failed { reason, .. } if reason
         .sqlite_error()
         .is_some_and(|code| code.extended_code == rusqlite::ffi::SQLITE_READONLY_ROLLBACK))
+}
+
+/// Whether a reader can read a schema of this version. Only the writer migrates.
+pub(crate) fn check_readable(path: &Path, found: i64) -> Result<()> {
+    check_version(path, found)?;
+    if found < SCHEMA_VERSION {
+        return Err(Error::Older {
+            path: path.into(),
+            found,
+            known: SCHEMA_VERSION,
+        });
+    }
+    Ok(())
 }
 
 /// Whether a schema of this version is ours, or can be migrated to it.

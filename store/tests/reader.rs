@@ -7,7 +7,7 @@
 )]
 
 use atname_protocol::{BlockHash, Network, Params};
-use atname_store::{BlockHeader, Error, Reader, VersionKind, Writer};
+use atname_store::{BlockHeader, Error, PinnedReader, Reader, VersionKind, Writer};
 use rusqlite::Connection;
 use std::path::PathBuf;
 
@@ -88,6 +88,23 @@ fn the_last_contact_with_the_node_is_written_now_and_then_and_with_each_block() 
     // The clock was set back.
     assert_eq!(contact(500, false), Some(500));
     assert_eq!(reader.snapshot().unwrap().tip().unwrap().time, Some(77));
+}
+
+/// A newer indexer may migrate a file that is open here.
+#[test]
+fn a_schema_that_becomes_newer_is_noticed_by_open_readers() {
+    let (_folder, path) = made();
+    let reader = Reader::open(&path).unwrap();
+    let mut pinned = PinnedReader::open(&path, 100).unwrap();
+    assert!(reader.snapshot().is_ok() && pinned.renew().is_ok());
+    let db = Connection::open(&path).unwrap();
+    db.execute_batch("PRAGMA user_version = 3; DROP TABLE chain")
+        .unwrap();
+    for error in [reader.snapshot().err(), pinned.renew().err()] {
+        let error = error.unwrap();
+        assert!(matches!(error, Error::Newer { found: 3, .. }), "{error}");
+    }
+    assert!(pinned.snapshot().is_none());
 }
 
 /// Version 1 of the schema was of earlier rules: nobody reads it, and nobody overwrites it.

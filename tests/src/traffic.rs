@@ -33,7 +33,7 @@ impl Traffic {
     }
 
     /// Sends one transaction of a registry to the node, and sometimes none: a coin that another
-    /// transaction has spent, or a branch that was disconnected has spent, is no error here.
+    /// transaction has spent, or that a disconnected branch made, is no error here.
     pub fn send(&mut self, node: &Bitcoind) {
         let sent = match self.random.u8(0..10) {
             0..4 => self.reserve(node),

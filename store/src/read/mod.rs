@@ -161,11 +161,9 @@ impl Reader {
     /// # Errors
     /// Where the file cannot be read.
     pub fn snapshot(&self) -> Result<Snapshot<'_>> {
-        let read = || {
-            let transaction = self.db.unchecked_transaction()?;
-            Ok((self.present()?, transaction))
-        };
-        let (present, transaction) = read().map_err(|error| self.failed(error))?;
+        let transaction = self.db.unchecked_transaction();
+        let transaction = transaction.map_err(|error| self.failed(error))?;
+        let present = self.present()?;
         Ok(Snapshot {
             _transaction: Some(transaction),
             ..self.snapshot_at(present)
@@ -182,8 +180,22 @@ impl Reader {
     }
 
     /// Reads how far the registry is. The cache of another snapshot is emptied.
-    pub(crate) fn present(&self) -> rusqlite::Result<Present> {
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or a newer indexer has migrated it since it was opened.
+    pub(crate) fn present(&self) -> Result<Present> {
         self.cache.take();
+        let version = || {
+            self.db
+                .prepare_cached("PRAGMA user_version")?
+                .query_row([], |row| row.get(0))
+        };
+        // Before any table is looked at: those of another version may be others.
+        schema::check_readable(&self.path, version().map_err(|error| self.failed(error))?)?;
+        self.read_present().map_err(|error| self.failed(error))
+    }
+
+    fn read_present(&self) -> rusqlite::Result<Present> {
         let tip = self
             .db
             .prepare_cached(

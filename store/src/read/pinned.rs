@@ -38,23 +38,25 @@ impl PinnedReader {
     /// it last did. It may say so where nothing has changed, and never the other way round.
     ///
     /// # Errors
-    /// Where the file cannot be read; it has no snapshot then.
+    /// Where the file cannot be read, or a newer indexer has migrated it; it has no snapshot then.
     pub fn renew(&mut self) -> Result<bool> {
         self.release();
         let db = self.reader.db();
-        let begin = || {
+        let begin = || -> rusqlite::Result<i64> {
             db.prepare_cached("BEGIN")?.execute([])?;
             // A transaction begins with its first read, which this is.
-            let data_version = db
-                .prepare_cached("PRAGMA data_version")?
-                .query_row([], |row| row.get(0))?;
+            db.prepare_cached("PRAGMA data_version")?
+                .query_row([], |row| row.get(0))
+        };
+        let advance = || {
+            let data_version = begin().map_err(|error| self.reader.failed(error))?;
             let known = self.data_version == Some(data_version);
             match self.present.filter(|_| known) {
                 Some(present) => Ok((data_version, present, false)),
                 None => Ok((data_version, self.reader.present()?, true)),
             }
         };
-        match begin() {
+        match advance() {
             Ok((data_version, present, changed)) => {
                 self.data_version = Some(data_version);
                 self.present = Some(present);
@@ -63,7 +65,7 @@ impl PinnedReader {
             Err(error) => {
                 self.present = None;
                 self.release();
-                Err(self.reader.failed(error))
+                Err(error)
             }
         }
     }

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::{Id, JoinSet};
 
 /// Connections beyond the limit that are told so at the same time; the ones after that are closed.
@@ -85,17 +85,18 @@ struct Open {
     activity: Arc<Activity>,
     /// What it is counted by; it goes with the connection.
     permit: Mutex<Option<OwnedSemaphorePermit>>,
-    evicted: AtomicBool,
-    evict: Notify,
+    /// It is not evicted: it ends soon.
+    ending: AtomicBool,
+    end: Notify,
 }
 
 impl Open {
-    fn new(permit: OwnedSemaphorePermit) -> Arc<Open> {
+    fn new(permit: OwnedSemaphorePermit, ending: bool) -> Arc<Open> {
         Arc::new(Open {
             activity: Arc::new(Activity::new()),
             permit: Mutex::new(Some(permit)),
-            evicted: AtomicBool::new(false),
-            evict: Notify::new(),
+            ending: AtomicBool::new(ending),
+            end: Notify::new(),
         })
     }
 
@@ -115,7 +116,6 @@ pub(crate) struct ConnectionLimiter {
     overloaded: Router,
     refusals: Arc<Semaphore>,
     open: HashMap<Id, Arc<Open>>,
-    shutdown: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
 
@@ -136,7 +136,6 @@ impl ConnectionLimiter {
             overloaded: routes::overloaded(guard),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             open: HashMap::new(),
-            shutdown: watch::Sender::new(false),
             tasks: JoinSet::new(),
         }
     }
@@ -145,15 +144,14 @@ impl ConnectionLimiter {
     pub(crate) fn admit(&mut self, stream: TcpStream) {
         let free = Arc::clone(&self.permits).try_acquire_owned().ok();
         if let Some(permit) = free.or_else(|| self.evict()) {
-            let open = Open::new(permit);
+            let open = Open::new(permit, false);
             let app = self.app.on(Arc::clone(&open.activity));
-            let id = self.serve(self.http.clone(), stream, app, &open);
-            self.open.insert(id, open);
+            self.serve(self.http.clone(), stream, app, open);
         } else if let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() {
             let mut http = self.http.clone();
             http.keep_alive(false).header_read_timeout(REFUSAL_TIMEOUT);
             let overloaded = TowerToHyperService::new(self.overloaded.clone());
-            self.serve(http, stream, overloaded, &Open::new(permit));
+            self.serve(http, stream, overloaded, Open::new(permit, true));
         } else {
             tracing::debug!("closed a connection unread: there are too many");
         }
@@ -163,14 +161,14 @@ impl ConnectionLimiter {
     /// among those that are refused, so that there never are more than the limits say.
     fn evict(&self) -> Option<OwnedSemaphorePermit> {
         let idle = self.open.values().filter_map(|open| {
-            let evicted = open.evicted.load(Ordering::Relaxed);
-            Some((open.activity.idle_since().filter(|_| !evicted)?, open))
+            let ending = open.ending.load(Ordering::Relaxed);
+            Some((open.activity.idle_since().filter(|_| !ending)?, open))
         });
         let (_, open) = idle.min_by_key(|(since, _)| *since)?;
         let refusal = Arc::clone(&self.refusals).try_acquire_owned().ok()?;
         let permit = open.exchange(Some(refusal));
-        open.evicted.store(true, Ordering::Relaxed);
-        open.evict.notify_one();
+        open.ending.store(true, Ordering::Relaxed);
+        open.end.notify_one();
         // None where it has ended meanwhile: then the next one finds a permit that is free.
         permit
     }
@@ -185,13 +183,7 @@ impl ConnectionLimiter {
         self.open.remove(&id);
     }
 
-    fn serve<S, B>(
-        &mut self,
-        http: http1::Builder,
-        stream: TcpStream,
-        app: S,
-        open: &Arc<Open>,
-    ) -> Id
+    fn serve<S, B>(&mut self, http: http1::Builder, stream: TcpStream, app: S, open: Arc<Open>)
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
         S: Send + Unpin + 'static,
@@ -204,16 +196,9 @@ impl ConnectionLimiter {
         let _ = stream.set_nodelay(true);
         let stream = WriteTimeout::new(stream, self.write_timeout, Arc::clone(&open.activity));
         let mut connection = http.serve_connection(stream, app);
-        let open = Arc::clone(open);
-        let mut shutdown = self.shutdown.subscribe();
+        let shared = Arc::clone(&open);
         let task = self.tasks.spawn(async move {
-            let asked_to_end = async {
-                tokio::select! {
-                    () = open.evict.notified() => {}
-                    _ = shutdown.wait_for(|shutdown| *shutdown) => {}
-                }
-            };
-            let mut asked_to_end = pin!(asked_to_end);
+            let mut asked_to_end = pin!(open.end.notified());
             let mut ending = false;
             let ended = poll_fn(|context| {
                 if !ending && asked_to_end.as_mut().poll(context).is_ready() {
@@ -232,12 +217,14 @@ impl ConnectionLimiter {
             }
             drop(open.exchange(None));
         });
-        task.id()
+        self.open.insert(task.id(), shared);
     }
 
     /// Ends idle connections at once and the others after their request, or when the time is up.
     pub(crate) async fn close(mut self, timeout: Duration) {
-        self.shutdown.send_replace(true);
+        for open in self.open.values() {
+            open.end.notify_one();
+        }
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(timeout, all).await.is_err() {
             let open = self.tasks.len();

@@ -64,7 +64,7 @@ fn entry(bencher: Bencher<'_, '_>) {
 
 /// The short one of the service, from a registry far larger than its cache, and from one within it.
 #[divan::bench(args = [8 << 10, 256 << 10])]
-fn resolve(bencher: Bencher<'_, '_>, cache_kib: u32) {
+fn resolution(bencher: Bencher<'_, '_>, cache_kib: u32) {
     let Ok(mut held) = PinnedReader::open(&DB, cache_kib) else {
         return;
     };

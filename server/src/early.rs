@@ -2,6 +2,7 @@
 //! logged by the same functions as behind the router. Only the routing is skipped, with the future and the
 //! boxes that it takes.
 
+use crate::connections::Activity;
 use crate::extract::Resolve;
 use crate::guard::Guard;
 use crate::problem::{Kind, Problem};
@@ -29,6 +30,7 @@ pub(crate) struct App {
     pool: Arc<ReaderPool>,
     guard: Guard,
     router: Router,
+    activity: Option<Arc<Activity>>,
 }
 
 impl App {
@@ -38,17 +40,25 @@ impl App {
             pool,
             guard,
             router,
+            activity: None,
+        }
+    }
+
+    /// The service on one connection, which it tells when requests begin and end.
+    pub(crate) fn on(&self, activity: Arc<Activity>) -> App {
+        App {
+            activity: Some(activity),
+            ..self.clone()
         }
     }
 
     /// Refuses a request that proxies on the way may have taken for another one than it is: RFC 9112, 3.2,
     /// asks for one `Host`.
-    fn refuse(&self, request: &hyper::Request<Incoming>) -> Option<Answered> {
+    fn refuse(&self, started: Instant, request: &hyper::Request<Incoming>) -> Option<Answered> {
         let hosts = request.headers().get_all(header::HOST).iter().count();
         if hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11) {
             return None;
         }
-        let started = Instant::now();
         let problem = Problem::new(Kind::InvalidRequest, "a request has one header Host");
         let (method, path) = (request.method(), request.uri().path());
         let mut response = problem.into_response();
@@ -57,12 +67,11 @@ impl App {
     }
 
     /// The answer, where the request needs no router.
-    fn answer(&self, request: &hyper::Request<Incoming>) -> Option<Answered> {
+    fn answer(&self, started: Instant, request: &hyper::Request<Incoming>) -> Option<Answered> {
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
         if method != Method::GET || !uri.path().starts_with("/resolve/") || may_have_body(headers) {
             return None;
         }
-        let started = Instant::now();
         let answered =
             Resolve::read(uri, headers).and_then(|request| self.pool.resolve(started, &request));
         Some(match answered {
@@ -92,12 +101,23 @@ impl Service<hyper::Request<Incoming>> for App {
     type Future = Answering;
 
     fn call(&self, request: hyper::Request<Incoming>) -> Answering {
-        let answered = self.refuse(&request).or_else(|| self.answer(&request));
-        if let Some(answered) = answered {
+        let started = Instant::now();
+        let answered = self.refuse(started, &request);
+        if let Some(answered) = answered.or_else(|| self.answer(started, &request)) {
+            if let Some(activity) = &self.activity {
+                activity.end(started);
+            }
             return Answering::Early(Some(answered));
         }
         let router = TowerToHyperService::new(self.router.clone());
-        Answering::Routed(Box::pin(router.call(request)))
+        let activity = self.activity.clone();
+        Answering::Routed(Box::pin(async move {
+            let response = router.call(request).await;
+            if let Some(activity) = activity {
+                activity.end(started);
+            }
+            response
+        }))
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! | module | what it does |
 //! | --- | --- |
-//! | `server` | accepts connections, limits them, shuts down |
+//! | `server` | accepts connections, shuts down |
+//! | `connections` | how many connections are served, and which one makes room |
 //! | `descriptors`, `write_timeout` | what the system allows for them; clients that do not read |
 //! | `early` | what most requests need no router for |
 //! | `routes` | which request is answered by what |
@@ -24,6 +25,7 @@
 
 mod accept;
 mod answers;
+mod connections;
 mod descriptors;
 mod early;
 mod etag;

@@ -1,5 +1,6 @@
 //! Errors as the service sends them: `application/problem+json` (RFC 9457).
 
+use crate::guard::ALWAYS;
 use crate::respond::Caching;
 use atname_resolver::{Answer, Error, Revocation, Tip};
 use axum::body::Body;
@@ -202,6 +203,35 @@ impl Problem {
         }
     }
 
+    fn document(&self) -> Vec<u8> {
+        let (status, name, title) = self.kind.row();
+        let document = serde_json::to_vec(&Document {
+            r#type: format!("urn:atname:problem:{name}"),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            members: &self.members,
+        });
+        document.unwrap_or_default()
+    }
+
+    /// The whole response as it is sent, where there is no request that it could be given to.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        let body = self.document();
+        let mut response = self.into_response();
+        for (name, value) in ALWAYS {
+            response.headers_mut().insert(name, value);
+        }
+        let mut bytes = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
+        for (name, value) in response.headers() {
+            bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        }
+        let length = body.len();
+        bytes.extend(format!("content-length: {length}\r\nconnection: close\r\n\r\n").as_bytes());
+        bytes.extend(body);
+        bytes
+    }
+
     /// Whether something failed here, and not in the request.
     pub(crate) fn is_internal(&self) -> bool {
         self.kind == Kind::Internal
@@ -277,16 +307,8 @@ impl From<Error> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, name, title) = self.kind.row();
-        let document = serde_json::to_vec(&Document {
-            r#type: format!("urn:atname:problem:{name}"),
-            title,
-            status: status.as_u16(),
-            detail: &self.detail,
-            members: &self.members,
-        });
-        let mut response = Response::new(Body::from(document.unwrap_or_default()));
-        *response.status_mut() = status;
+        let mut response = Response::new(Body::from(self.document()));
+        *response.status_mut() = self.kind.row().0;
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,

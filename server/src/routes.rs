@@ -50,6 +50,8 @@ pub(crate) fn overloaded(guard: Guard) -> Router {
         )
     }
     Router::new()
+        // The process serves, and whoever watches it is not to restart it.
+        .route("/healthz", get(healthz).options(guard::options))
         .fallback(refuse)
         .layer(middleware::from_fn_with_state(guard, guard::run))
 }

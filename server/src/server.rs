@@ -1,22 +1,9 @@
 //! The server: accepts connections, holds them to its limits, and ends when it is asked to.
 
+use crate::connections::{ConnectionLimiter, REFUSALS};
 use crate::descriptors;
-use crate::early::App;
-use crate::guard::Guard;
 use crate::log_throttle::LogThrottle;
 use crate::reader_pool::ReaderPool;
-use crate::routes;
-use crate::write_timeout::WriteTimeout;
-use axum::Router;
-use axum::body::Bytes;
-use hyper::body::{Body, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::Service;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioTimer;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener as Listener};
@@ -24,18 +11,10 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
+use tokio::net::TcpListener;
 
 /// How long the server waits before it accepts again when the system has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Connections beyond the limit that are told so at the same time; the ones after that are closed.
-const REFUSALS: usize = 64;
-
-/// How long one of them may take to say what it wants, so that others are told, too.
-const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a server needs to know.
 #[derive(Debug, Clone)]
@@ -56,8 +35,8 @@ pub struct Config {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Connections at a time: 1024, or as many as the system allows. One more is answered 503 and
-    /// closed.
+    /// Connections at a time: 1024, or as many as the system allows. For one more
+    /// an idle one is closed; where none is idle it is answered 503 and closed.
     pub connections: usize,
     /// How long a client may take for the head of a request, and an idle connection stays open:
     /// 10 seconds.
@@ -199,100 +178,13 @@ impl Server {
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
-                Some(_) = limiter.tasks.join_next() => {}
+                () = limiter.ended() => {}
             }
         }
         drop(listener);
         idle.abort();
         limiter.close(limits.shutdown_timeout).await;
         Ok(())
-    }
-}
-
-/// Limits connections: serves so many, refuses some more with a 503, and closes the rest unread.
-struct ConnectionLimiter {
-    http: http1::Builder,
-    app: App,
-    write_timeout: Duration,
-    permits: Arc<Semaphore>,
-    overloaded: Router,
-    refusals: Arc<Semaphore>,
-    graceful: GracefulShutdown,
-    tasks: JoinSet<()>,
-}
-
-impl ConnectionLimiter {
-    fn new(pool: &Arc<ReaderPool>, limits: &Limits) -> ConnectionLimiter {
-        let guard = Guard::new(limits);
-        let router = routes::router(Arc::clone(pool), guard.clone());
-        let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout)
-            // Below 8 KiB hyper panics.
-            .max_buf_size(limits.header_bytes.max(8 << 10));
-        ConnectionLimiter {
-            http,
-            app: App::new(Arc::clone(pool), guard.clone(), router),
-            write_timeout: limits.write_timeout,
-            permits: Arc::new(Semaphore::new(limits.connections)),
-            overloaded: routes::overloaded(guard),
-            refusals: Arc::new(Semaphore::new(REFUSALS)),
-            graceful: GracefulShutdown::new(),
-            tasks: JoinSet::new(),
-        }
-    }
-
-    fn admit(&mut self, stream: TcpStream) {
-        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            let http = self.http.clone();
-            self.serve(http, stream, self.app.clone(), permit);
-        } else if let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() {
-            let mut http = self.http.clone();
-            http.keep_alive(false).header_read_timeout(REFUSAL_TIMEOUT);
-            let overloaded = TowerToHyperService::new(self.overloaded.clone());
-            self.serve(http, stream, overloaded, permit);
-        } else {
-            tracing::debug!("closed a connection unread: there are too many");
-        }
-    }
-
-    fn serve<S, B>(
-        &mut self,
-        http: http1::Builder,
-        stream: TcpStream,
-        app: S,
-        permit: OwnedSemaphorePermit,
-    ) where
-        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
-        S::Future: Send,
-        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
-            + Send
-            + 'static,
-    {
-        // An answer is one small packet: waiting for more to fill it would only delay it.
-        let _ = stream.set_nodelay(true);
-        let stream = WriteTimeout::new(stream, self.write_timeout);
-        let connection = http.serve_connection(stream, app);
-        let connection = self.graceful.watch(connection);
-        self.tasks.spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
-            }
-            drop(permit);
-        });
-    }
-
-    /// Ends idle connections at once and the others after their request, or when the time is up.
-    async fn close(self, timeout: Duration) {
-        let open = self.graceful.count();
-        if tokio::time::timeout(timeout, self.graceful.shutdown())
-            .await
-            .is_err()
-        {
-            tracing::warn!(open, "ended with requests unanswered");
-        }
-        // What is left ends with its task.
-        drop(self.tasks);
     }
 }
 

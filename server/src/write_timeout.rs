@@ -1,10 +1,12 @@
 //! Clients that do not read what they are sent: a connection on which nothing can be written for a while is
 //! closed, or it would keep its buffers and its permit.
 
+use crate::connections::Activity;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -15,16 +17,24 @@ pub(crate) struct WriteTimeout {
     stream: TokioIo<TcpStream>,
     most: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
+    activity: Arc<Activity>,
 }
 
 impl WriteTimeout {
     /// A connection that may be without progress for so long while there is something to write.
-    pub(crate) fn new(stream: TcpStream, most: Duration) -> WriteTimeout {
+    pub(crate) fn new(stream: TcpStream, most: Duration, activity: Arc<Activity>) -> WriteTimeout {
         WriteTimeout {
             stream: TokioIo::new(stream),
             most,
             stalled: None,
+            activity,
         }
+    }
+
+    /// Writes what is to be the last of it, where there is room for it at once.
+    pub(crate) fn try_write(&self, bytes: &[u8]) {
+        // A client that is not there any more misses nothing.
+        let _ = self.stream.inner().try_write(bytes);
     }
 
     fn written(
@@ -33,9 +43,12 @@ impl WriteTimeout {
         written: Poll<Result<usize>>,
     ) -> Poll<Result<usize>> {
         if written.is_ready() {
-            self.stalled = None;
+            if self.stalled.take().is_some() {
+                self.activity.stalled(false);
+            }
             return written;
         }
+        self.activity.stalled(true);
         let most = self.most;
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(most)));
         stalled.as_mut().poll(context).map(|()| {
@@ -85,6 +98,10 @@ impl Read for WriteTimeout {
         context: &mut Context<'_>,
         into: ReadBufCursor<'_>,
     ) -> Poll<Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, into)
+        let read = Pin::new(&mut self.stream).poll_read(context, into);
+        if read.is_ready() {
+            self.activity.begin();
+        }
+        read
     }
 }

@@ -166,7 +166,7 @@ fn an_answer_to_another_question_is_none() {
     let chain = world();
     let address = serve_for_ever(&chain);
     // What was asked behind the question mark is dropped.
-    let deaf = Liar::new(move |target| {
+    let ignorant = Liar::new(move |target| {
         let path = target.split('?').next().unwrap();
         let response = atname_tests::server::get(address, path);
         let kind = match response.status {
@@ -177,11 +177,11 @@ fn an_answer_to_another_question_is_none() {
     });
     let deep = STRICT.with_depth(NonZeroU32::new(8));
     let shallow = STRICT.with_depth(NonZeroU32::new(7));
-    let answer = ask(&[deaf.url()]).resolve("gittorrent", "cjb", &shallow);
+    let answer = ask(&[ignorant.url()]).resolve("gittorrent", "cjb", &shallow);
     assert_eq!(answer.unwrap().confirmations, 7);
-    assert!(reason(&deaf, "gittorrent!cjb", &deep).contains("where it cannot be"));
+    assert!(reason(&ignorant, "gittorrent!cjb", &deep).contains("where it cannot be"));
     let with_pending = crate::resolvers::WITH_PENDING;
-    assert!(reason(&deaf, "busy!wait", &with_pending).contains("where it cannot be"));
+    assert!(reason(&ignorant, "busy!wait", &with_pending).contains("where it cannot be"));
 }
 
 /// Its server ends with the process, as a [`Liar`] does that asks it.

@@ -6,6 +6,7 @@ use atname_resolver::{Database, Error, Options, Resolvers, State};
 use atname_tests::handmade::{TIP, world};
 use atname_tests::server::{Running, serve};
 use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::num::NonZeroU32;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -29,6 +30,13 @@ pub(crate) fn ask<U: AsRef<str>>(urls: &[U]) -> Resolvers {
 fn nowhere() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())
+}
+
+/// Answers what an honest resolver answers with 200.
+fn pass_on(honest: SocketAddr, target: &str, stream: &mut TcpStream) {
+    let body = atname_tests::server::get(honest, target).body;
+    let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json";
+    let _ = write!(stream, "{head}\r\n\r\n{body}");
 }
 
 /// The reasons of an error that says that too few answered.
@@ -227,9 +235,7 @@ fn nothing_waits_for_the_slowest() {
         if target.starts_with("/v1/digests/") {
             std::thread::sleep(Duration::from_secs(60));
         }
-        let body = atname_tests::server::get(ahead, target).body;
-        let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json";
-        let _ = write!(stream, "{head}\r\n\r\n{body}");
+        pass_on(ahead, target, stream);
     });
     let urls = [url(&servers[0]), stuck.url(), url(&servers[1])];
     let resolvers = ask(&urls).timeout(short);
@@ -380,9 +386,7 @@ fn who_comes_later_is_counted_where_it_is_needed() {
         if target.starts_with("/v1/digests/") {
             return;
         }
-        let body = atname_tests::server::get(ahead, target).body;
-        let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json";
-        let _ = write!(stream, "{head}\r\n\r\n{body}");
+        pass_on(ahead, target, stream);
     });
     let honest = low.address;
     let slow = Liar::of(honest, |_| std::thread::sleep(Duration::from_millis(1200)));

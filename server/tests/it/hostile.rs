@@ -154,10 +154,10 @@ fn a_client_that_does_not_read_is_cut_off() {
         .unwrap();
     let question = b"GET /resolve/cjb HTTP/1.1\r\nHost: test\r\n\r\n".repeat(1000);
     while unread.write_all(&question).is_ok() {}
-    assert_eq!(server.get("/healthz").status, 503);
-    // Its place is free long before it would be by any other limit.
+    assert_eq!(server.get("/resolve/cjb").status, 503);
+    // Its permit is free long before it would be by any other limit.
     let begun = Instant::now();
-    while server.get("/healthz").status != 200 {
+    while server.get("/resolve/cjb").status != 200 {
         assert!(begun.elapsed() < Duration::from_secs(5));
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -202,13 +202,11 @@ fn one_connection_too_many_is_told_so() {
     let server = serve_with(&chain.db(), |config| config.limits.connections = 3);
     let mut open: Vec<_> = (0..3).map(|_| server.connect()).collect();
     for stream in &mut open {
-        stream
-            .write_all(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n")
-            .unwrap();
-        let mut begin = [0; 12];
-        stream.read_exact(&mut begin).unwrap();
-        assert_eq!(&begin, b"HTTP/1.1 200");
+        assert_eq!(ask(stream), "HTTP/1.1 200 OK");
+        // None of them is idle: the next request is on its way.
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHo").unwrap();
     }
+    std::thread::sleep(Duration::from_millis(50));
     let mut stream = server.connect();
     // The client would like to keep the connection; it is closed all the same.
     stream
@@ -218,12 +216,84 @@ fn one_connection_too_many_is_told_so() {
     response.problem(503, "overloaded");
     assert_eq!(response.header("connection"), Some("close"));
     assert_eq!(response.header("retry-after"), Some("1"));
+    // Whoever watches the process is told the truth: it serves.
+    let health = server.get("/healthz");
+    assert_eq!((health.status, &*health.body), (200, r#"{"status":"ok"}"#));
+    assert_eq!(server.send("HEAD", "/healthz", &[]).status, 200);
+    server.get("/readyz").problem(503, "overloaded");
 
     drop(open);
     let begun = Instant::now();
     while server.get("/resolve/cjb").status != 200 {
         assert!(begun.elapsed() < Duration::from_secs(5));
     }
+}
+
+/// Asks over a connection that stays open, and gives the first line of the answer.
+fn ask(stream: &mut std::net::TcpStream) -> String {
+    stream
+        .write_all(b"GET /resolve/cjb?format=text HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
+    let mut answer = Vec::new();
+    let mut byte = [0];
+    while !answer.ends_with(hex(1).as_bytes()) && stream.read(&mut byte).unwrap() == 1 {
+        answer.push(byte[0]);
+    }
+    let text = String::from_utf8(answer).unwrap();
+    // The newline behind the key.
+    stream.read_exact(&mut byte).unwrap();
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn an_idle_connection_makes_room_for_a_new_one() {
+    let chain = world();
+    let server = serve_with(&chain.db(), |config| config.limits.connections = 3);
+    let mut open: Vec<_> = (0..3).map(|_| server.connect()).collect();
+    for stream in &mut open {
+        assert_eq!(ask(stream), "HTTP/1.1 200 OK");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // The first of them asks again, so the second is the one that was idle for longest.
+    assert_eq!(ask(&mut open[0]), "HTTP/1.1 200 OK");
+    let mut new = server.connect();
+    assert_eq!(ask(&mut new), "HTTP/1.1 200 OK");
+    assert_eq!(open[1].read(&mut [0]).unwrap(), 0, "it is closed");
+    for stream in [0, 2] {
+        assert_eq!(ask(&mut open[stream]), "HTTP/1.1 200 OK");
+    }
+    assert_eq!(ask(&mut new), "HTTP/1.1 200 OK");
+    // Many new ones, one after the other, never meet a refusal.
+    for _ in 0..200 {
+        assert_eq!(ask(&mut server.connect()), "HTTP/1.1 200 OK");
+    }
+}
+
+#[test]
+fn a_head_that_is_not_complete_in_time_is_told_so() {
+    let chain = world();
+    let server = serve_with(&chain.db(), |config| {
+        config.limits.header_timeout = Duration::from_millis(200);
+    });
+    let mut halfway = server.connect();
+    halfway
+        .write_all(b"GET /resolve/cjb HTTP/1.1\r\nHost: test\r\nAcc")
+        .unwrap();
+    let response = Response::read(&mut halfway);
+    response.problem(408, "timeout");
+    assert_eq!(response.header("connection"), Some("close"));
+    let length = response.body.len().to_string();
+    assert_eq!(response.header("content-length"), Some(&*length));
+    // Behind a request that was answered, too.
+    let mut second = server.connect();
+    assert_eq!(ask(&mut second), "HTTP/1.1 200 OK");
+    second.write_all(b"GET /reso").unwrap();
+    Response::read(&mut second).problem(408, "timeout");
+    // Who has sent nothing is told nothing (RFC 9110, 15.5.9).
+    assert_eq!(Response::read(&mut server.connect()).status, 0);
+    let mut idle = server.connect();
+    assert_eq!(ask(&mut idle), "HTTP/1.1 200 OK");
+    assert_eq!(idle.read(&mut [0]).unwrap(), 0);
 }
 
 #[test]

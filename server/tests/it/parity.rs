@@ -227,7 +227,7 @@ fn one_path_is_answered_in_both_forms_on_one_connection() {
 
 /// Below the service: what is read by the shortest way is what the general one says.
 #[test]
-fn a_standing_is_the_entry_and_its_finality() {
+fn a_resolution_is_the_entry_and_its_finality() {
     let blocks = std::env::var("ATNAME_CASES").map_or(100, |cases| cases.parse().unwrap());
     let mut random = Random(31);
     let mut chain = world();
@@ -238,8 +238,8 @@ fn a_standing_is_the_entry_and_its_finality() {
         assert!(held.renew().unwrap());
         assert!(!held.renew().unwrap());
         let reader = Reader::open(&chain.db()).unwrap();
-        let (snapshot, held) = (reader.snapshot().unwrap(), held.snapshot().unwrap());
-        assert_eq!(held.tip(), snapshot.tip());
+        let (snapshot, pinned) = (reader.snapshot().unwrap(), held.snapshot().unwrap());
+        assert_eq!(pinned.tip(), snapshot.tip());
         for (service, name) in NAMES
             .into_iter()
             .chain([("nobody", "cjb"), ("court", "cjb")])
@@ -251,7 +251,7 @@ fn a_standing_is_the_entry_and_its_finality() {
                     let finality = snapshot.finality(&entry, depth).unwrap();
                     (entry.key, entry.claim.height, entry.claim_txid, finality)
                 });
-                let resolution = held.resolve(&name, depth).unwrap();
+                let resolution = pinned.resolve(&name, depth).unwrap();
                 let short = resolution.map(|s| (s.key, s.claim_height, s.claim_txid, s.finality));
                 assert_eq!(short, general, "{name} at depth {depth}");
                 seen.insert(general.map(|(key, _, _, finality)| (key.is_revoked(), finality)));

@@ -479,13 +479,13 @@ fn available_tells_free_taken_claimed_and_similar() {
     sent(&node);
     let run = atname.run(&["available", "cjb", "--json"]);
     assert_eq!(
-        (run.status, &object(&run.out)["standing"]),
+        (run.status, &object(&run.out)["availability"]),
         (4, &json!("claimed"))
     );
     assert_eq!(mine_until_done(&node, &mut running), 0);
     let run = atname.run(&["available", "cjb", "--json"]);
     assert_eq!(
-        (run.status, &object(&run.out)["standing"]),
+        (run.status, &object(&run.out)["availability"]),
         (4, &json!("taken"))
     );
     let similar = object(&atname.done(&["available", "cjb1", "--json"]));

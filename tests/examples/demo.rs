@@ -13,13 +13,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(50);
 
 fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let once = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => false,
+        ["--once"] => true,
+        _ => {
+            eprintln!("demo: there is one option, --once: end after the answer");
+            return ExitCode::from(2);
+        }
+    };
     let stop = Arc::new(AtomicBool::new(false));
     let handler = Arc::clone(&stop);
     if let Err(error) = ctrlc::set_handler(move || handler.store(true, Ordering::SeqCst)) {
         eprintln!("demo: no signal handler can be set: {error}");
         return ExitCode::FAILURE;
     }
-    match demo(&stop) {
+    match demo(&stop, once) {
         Ok(()) => ExitCode::SUCCESS,
         // Ctrl-C reaches the node too, and what is asked of it then fails.
         Err(_) if stop.load(Ordering::SeqCst) => ExitCode::SUCCESS,
@@ -30,7 +39,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn demo(stop: &AtomicBool) -> Result<()> {
+fn demo(stop: &AtomicBool, once: bool) -> Result<()> {
     println!("A private chain: a bitcoind in regtest, and 101 blocks so that there is money.");
     let node = Bitcoind::start(&["-rest"])?;
     node.funded_wallet()?;
@@ -61,6 +70,9 @@ fn demo(stop: &AtomicBool) -> Result<()> {
     println!("\n$ curl http://{listen}/resolve/cjb\n{}\n", answer.1);
     if !answer.0 {
         return Err("the name does not resolve".into());
+    }
+    if once {
+        return Ok(());
     }
     println!("The demo stays up until Ctrl-C, and then leaves nothing behind.");
     std::io::stdout().flush()?;
